@@ -1,0 +1,1 @@
+"""Benchmarks against peers, and the scenarios that judge accuracy and conformance."""
