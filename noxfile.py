@@ -1,0 +1,211 @@
+# /// script
+# dependencies = ["nox[uv]>=2026.10"]
+# ///
+"""All checks of this repository: ``nox`` runs what CI runs, ``nox -l`` lists the rest."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+import nox
+
+PYPROJECT = nox.project.load_toml("pyproject.toml")
+PYTHONS = nox.project.python_versions(PYPROJECT)
+
+# pyenv leaves shims on PATH that answer "command not found": put the real interpreters first.
+for _bin in sorted(
+    Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")).glob("versions/3.1[1-9].*/bin")
+):
+    os.environ["PATH"] = f"{_bin}{os.pathsep}{os.environ['PATH']}"
+
+# The oldest interpreter at hand runs every test, the others the unit tests.
+OLDEST = next((version for version in PYTHONS if shutil.which(f"python{version}")), PYTHONS[0])
+
+nox.needs_version = ">=2025.10"
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.reuse_venv = "yes"
+nox.options.error_on_missing_interpreters = False  # a fresh Debian 12 has 3.11 alone
+nox.options.sessions = ["lint", "types", "tests", "lowest", "tdigest", "docs", "wheel"]
+
+# What the host's own environment says must not reach the tests.
+for _name in [name for name in os.environ if name.startswith("HHS_PERF_")]:
+    del os.environ[_name]
+
+
+def install(
+    session: nox.Session, *groups: str, extras: str = "all", pins: str = "constraints.txt"
+) -> None:
+    """Install the package, editable, with the pinned versions of what it and the groups need."""
+    needs = nox.project.dependency_groups(PYPROJECT, *groups)
+    session.install("-e", f".[{extras}]", *needs, "-c", pins)
+
+
+def existing(*paths: str) -> list[str]:
+    """Return those of the paths that are there."""
+    return [path for path in paths if Path(path).exists()]
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style, spelling, import floors, dependencies, dead code."""
+    install(session, "lint")
+    session.run("ruff", "format", "--check")
+    session.run("ruff", "check")
+    session.run(
+        "codespell", *existing("src", "tests", "benchmarks", "docs"), *map(str, Path().glob("*.md"))
+    )
+    session.run("lint-imports")
+    session.run("deptry", "src")
+    session.run("vulture")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Static types of the package, and of a user's code against it."""
+    install(session, "types")
+    session.run("mypy", "src", *map(str, Path("tests/typing").glob("*.py")))
+
+
+@nox.session(python=PYTHONS)
+def tests(session: nox.Session) -> None:
+    """Everything on the oldest Python found, the unit tests on all others."""
+    install(session, "test")
+    if session.posargs:
+        session.run("pytest", *session.posargs)
+    elif session.python == OLDEST:
+        # tests/wheel is for the session wheel, where nothing but the wheel is installed.
+        session.run("pytest", *existing("tests", "docs", "README.md"), "--ignore=tests/wheel")
+        # The examples in docstrings; 5 = there are none.
+        session.run("pytest", "--doctest-modules", "src/hhs_perf", success_codes=[0, 5])
+    else:
+        session.run("pytest", *existing("tests/unit", "tests/property"))
+
+
+@nox.session(python=PYTHONS[0])
+def lowest(session: nox.Session) -> None:
+    """Unit and integration tests on the oldest versions of the dependencies that we promise."""
+    install(session, "test", extras="flask,fastapi,cli,demo", pins="constraints-lowest.txt")
+    session.run(
+        # Old releases use what newer ones beneath them have deprecated: not ours to mend.
+        *("pytest", "-W", "ignore::DeprecationWarning", "-W", "ignore::PendingDeprecationWarning"),
+        *(session.posargs or existing("tests/unit", "tests/integration")),
+    )
+
+
+def ensure_compiler(session: nox.Session) -> None:
+    """On Debian, root installs the compiler that ``tdigest`` is built with, where it lacks."""
+    script = "import sysconfig; print(sysconfig.get_path('include'))"
+    headers = session.run("python", "-c", script, silent=True) or ""
+    if shutil.which("gcc") and Path(headers.strip(), "Python.h").exists():
+        return
+    if os.geteuid() != 0 or not shutil.which("apt-get"):
+        session.error("tdigest needs gcc and Python.h: install gcc, libc6-dev and python3-dev")
+    apt = ("apt-get", "-qq")
+    env = {"DEBIAN_FRONTEND": "noninteractive"}
+    packages = ("gcc", "libc6-dev", "python3-dev")
+    session.run(*apt, "update", external=True, env=env)
+    session.run(
+        *(*apt, "-y", "--no-install-recommends", "install", *packages),
+        external=True,
+        silent=True,
+        env=env,
+    )
+
+
+@nox.session
+def tdigest(session: nox.Session) -> None:
+    """The contract of the digests on the second engine, which has to be compiled."""
+    ensure_compiler(session)
+    install(session, "test", extras="all,tdigest")
+    session.run(
+        "pytest",
+        *(session.posargs or ["tests/unit/metrics/test_digest_contract.py"]),
+        env={"HHS_PERF_DIGEST": "tdigest"},
+    )
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the documentation; a warning fails it."""
+    install(session, "docs")
+    session.run("sphinx-build", "-W", "-q", "-E", "-b", "html", "docs", "docs/_build/html")
+
+
+SMOKE = """
+import sys
+import hhs_perf
+from importlib import metadata, resources
+heavy = {"flask", "fastapi", "starlette", "httpx", "sqlalchemy", "click", "rich"}
+assert not heavy & set(sys.modules), heavy & set(sys.modules)
+assert "site-packages" in hhs_perf.__file__, hhs_perf.__file__
+assert resources.files("hhs_perf").joinpath("py.typed").is_file()
+assert all(hasattr(hhs_perf, name) for name in hhs_perf.__all__)
+monitor = hhs_perf.Monitor.from_env()
+monitor.close()
+print("hhs-perf", metadata.version("hhs-perf"), "works without any extra")
+"""
+
+
+@nox.session
+def wheel(session: nox.Session) -> None:
+    """Build sdist and wheel (the wheel from the sdist); try the wheel alone, without extras."""
+    session.install(*nox.project.dependency_groups(PYPROJECT, "build"), "-c", "constraints.txt")
+    with tempfile.TemporaryDirectory() as folder:
+        session.run("python", "-m", "build", "--outdir", folder, ".", silent=True)
+        [built] = Path(folder).glob("*.whl")
+        session.run("python", "-m", "venv", f"{folder}/clean")
+        python = str(Path(folder, "clean", "Scripts" if os.name == "nt" else "bin", "python"))
+        pip = (python, "-m", "pip", "install", "-q", "--disable-pip-version-check")
+        session.run(*pip, str(built), "-c", "constraints.txt", external=True)
+        session.run(python, "-I", "-c", SMOKE, external=True)
+        if where := existing("tests/wheel"):
+            session.run(*pip, "pytest", "-c", "constraints.txt", external=True)
+            session.run(
+                *(python, "-I", "-m", "pytest", *where),
+                *("-c", os.devnull, "--rootdir=tests/wheel", "--confcutdir=tests/wheel"),
+                *("--import-mode=importlib", "-p", "no:cacheprovider"),
+                external=True,
+                env={"HHS_PERF_WHEEL": str(built)},
+            )
+
+
+@nox.session
+def soak(session: nox.Session) -> None:
+    """Run the long campaigns whole; the tests session runs them in a bounded form."""
+    install(session, "test")
+    session.run(
+        *("pytest", "-m", "soak", "--timeout=3600", *(session.posargs or ["tests"])),
+        env={"HHS_PERF_SOAK": "1"},
+    )
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Measure beside the peers, in an environment of their own."""
+    install(session, "test", "bench")
+    session.run("pytest", "--timeout=0", "-s", *(session.posargs or ["benchmarks"]))
+
+
+@nox.session(python=False)
+def lock(session: nox.Session) -> None:
+    """Renew the constraints: one file for all Pythons, names and versions, no addresses."""
+    uv = (sys.executable, "-m", "uv", "pip", "compile", "pyproject.toml", "--universal")
+    out = ("--upgrade", "--no-header", "--no-annotate", "-q", "-o")
+    session.run(*uv, "--all-extras", "--group=dev", *out, "constraints.txt")
+    lowest_of = [f"--extra={extra}" for extra in ("flask", "fastapi", "cli", "demo")]
+    session.run(
+        *uv,
+        *lowest_of,
+        "--group=test",
+        "--resolution=lowest-direct",
+        *out,
+        "constraints-lowest.txt",
+    )
+
+
+if __name__ == "__main__":
+    nox.main()

@@ -1,0 +1,8 @@
+"""Allow `python -m hhs_perf`."""
+
+from __future__ import annotations
+
+from .cli import main
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,66 @@
+"""Requests that have begun and not ended, so that a hung one shows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+
+from ._fork import renew_after_fork
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ._scope import RequestScope
+
+__all__ = ["InFlight", "InFlightRoute"]
+
+
+@attrs.frozen(kw_only=True)
+class InFlightRoute:
+    """Requests under way on one route; `oldest` is a reading of the monotonic clock."""
+
+    method: str
+    route: str
+    count: int
+    oldest: float
+
+
+class InFlight:
+    """Holds the scopes of requests under way.
+
+    A request's route is found out when somebody looks, since it is not known when it begins.
+    """
+
+    def __init__(self) -> None:
+        self._held: dict[RequestScope, Callable[[RequestScope], str | None]] = {}
+        renew_after_fork(self)
+
+    def begin(self, scope: RequestScope, route_of: Callable[[RequestScope], str | None]) -> None:
+        """Take a request that begins; `route_of` tells its template, or None if it is not shown."""
+        self._held[scope] = route_of
+
+    def end(self, scope: RequestScope) -> None:
+        """Let go of a request; one that is not held is no error."""
+        self._held.pop(scope, None)
+
+    def routes(self) -> tuple[InFlightRoute, ...]:
+        """Count what is under way, by method and route, the oldest first.
+
+        An event stream is left out once its response has begun: it lasts because it should.
+        """
+        found: dict[tuple[str, str], list[float]] = {}
+        # One C call makes the copy, so no request can begin or end in the middle of it.
+        for scope, route_of in list(self._held.items()):
+            route = None if scope.streaming else route_of(scope)
+            if route is not None:
+                found.setdefault((scope.method, route), []).append(scope.started)
+        rows = (
+            InFlightRoute(method=method, route=route, count=len(started), oldest=min(started))
+            for (method, route), started in found.items()
+        )
+        return tuple(sorted(rows, key=lambda row: row.oldest))
+
+    def after_fork_in_child(self) -> None:
+        """Forget the parent's requests."""
+        self._held.clear()

@@ -1,0 +1,225 @@
+"""The monitor: wires the parts of the library, starts and closes them; it decides nothing."""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+from typing import TYPE_CHECKING, Final
+
+from . import sla as sla_rooms
+from ._builtin import Builtin
+from ._clock import SystemClock, Timeline
+from ._fork import renew_after_fork
+from ._in_flight import InFlight
+from ._plugins import Plugins
+from ._settings import Settings
+from ._ticker import Ticker
+from .collectors import Collectors
+from .exceptions import UnknownSlaError
+from .metrics import LocalReader, Reader, Registry, load_engine
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from ._clock import Clock
+    from .sla import AlertRule, Sla, SlaVerdict
+
+__all__ = ["Monitor"]
+
+_LOG: Final = logging.getLogger("hhs_perf")
+_TICK_EVERY: Final = 1.0
+
+
+class Monitor:
+    """Everything that watches one application.
+
+    Nothing runs before `start()`, or before the first request where an adapter is mounted: then
+    a thread moves observations into slots each second and judges SLAs and alerts every
+    `HHS_PERF_EVALUATE_EVERY` seconds. With `tick=False` there never is a thread: recording and
+    reading see to it themselves.
+    """
+
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        *,
+        clock: Clock | None = None,
+        tick: bool = True,
+        plugins: Iterable[object] = (),
+        installed_plugins: bool = True,
+    ) -> None:
+        """Wire the parts.
+
+        Raises ConfigurationError for an SLA file that cannot be used or a missing engine.
+        """
+        self.settings = settings or Settings()
+        self.clock: Clock = clock or SystemClock()
+        self.timeline = Timeline(self.clock)
+        held = self.settings.metrics
+        self.metrics = Registry(
+            clock=self.clock,
+            engine=load_engine(held.digest),
+            max_series=held.max_series,
+            max_series_per_instrument=held.max_series_per_instrument,
+        )
+        self.reader: Reader = LocalReader(self.metrics)
+        self.collectors = Collectors(self.metrics)
+        self.in_flight = InFlight()
+        self.plugins = Plugins(
+            disabled=self.settings.plugins.disabled, on_failure=self._count_plugin_failure
+        )
+        self.plugins.register(Builtin(), "hhs_perf")
+        if installed_plugins:
+            self.plugins.load_installed()
+        for plugin in plugins:
+            self.plugins.register(plugin, _name_of(plugin))
+        self._slas, rules = sla_rooms.configure(
+            self.plugins.slas(),
+            self.plugins.alerts(),
+            config=self.settings.config,
+            sla_file=self.settings.evaluation.sla_file,
+        )
+        self.alerts = sla_rooms.AlertBook(rules)
+        self._tracker = sla_rooms.SlaTracker()
+        self._count_thresholds()
+        self.plugins.register_collectors(self.metrics)
+        for variable in self.settings.unknown:
+            _LOG.warning("the variable %s means nothing to hhs_perf", variable)
+        # Guards the four fields below.
+        self._lock = threading.Lock()
+        self._started = False
+        self._advanced_at = -math.inf
+        self._changes = 0
+        self._faults: dict[str, int] = {}
+        self._ticker = Ticker(self._tick, _TICK_EVERY, "hhs_perf-tick") if tick else None
+        renew_after_fork(self)
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None) -> Monitor:
+        """Make a monitor with the settings of `environ`, or of the process's environment.
+
+        Raises ConfigurationError with every mistake at once.
+        """
+        return cls(Settings.from_env(environ))
+
+    @property
+    def is_enabled(self) -> bool:
+        """Tell whether HHS_PERF_ENABLED leaves measuring on."""
+        return self.settings.enabled
+
+    @property
+    def slas(self) -> tuple[Sla, ...]:
+        """The SLAs judged."""
+        return tuple(self._slas.values())
+
+    @property
+    def faults(self) -> Mapping[str, int]:
+        """How often a part of the library failed and was kept from the host, by part."""
+        return dict(self._faults)
+
+    def add_sla(self, sla: Sla) -> None:
+        """Judge `sla` from now on, in place of one of the same name."""
+        self._slas = {**self._slas, sla.name: sla}
+        self._count_thresholds()
+
+    def add_alert(self, rule: AlertRule) -> None:
+        """Watch `rule` from now on, in place of one of the same name."""
+        self.alerts.add(rule)
+        self._count_thresholds()
+
+    def evaluate(
+        self, name: str | None = None, *, window: str | None = None
+    ) -> tuple[SlaVerdict, ...]:
+        """Judge all SLAs, or the one of that name, on what is known now; changes no state.
+
+        A `window` is judged instead of each objective's own. Raises UnknownSlaError and
+        UnknownWindowError.
+        """
+        if name is not None and name not in self._slas:
+            raise UnknownSlaError(name, self._slas)
+        chosen = self.slas if name is None else (self._slas[name],)
+        read = sla_rooms.remember(self.reader.read)
+        return tuple(sla_rooms.judge(sla, read, window=window) for sla in chosen)
+
+    def advance(self) -> None:
+        """Judge, move the states of SLAs and alerts, log and tell each change once."""
+        with self._lock:
+            now = self._advanced_at = self.timeline.now()
+        sla_changes = self._tracker.advance(self.evaluate(), now)
+        alert_changes = self.alerts.advance(now, sla_rooms.remember(self.reader.read))
+        with self._lock:
+            self._changes += len(sla_changes) + len(alert_changes)
+        for sla_change in sla_changes:
+            self.plugins.sla_changed(sla_change)
+        for alert_change in alert_changes:
+            self.plugins.alert_changed(alert_change)
+
+    def advance_if_overdue(self) -> None:
+        """Do what the tick has not done for twice its time: there may be no thread."""
+        ticks = self._ticker is not None and self._ticker.is_running
+        patience = (2 if ticks else 1) * self.settings.evaluation.evaluate_every
+        if self.timeline.now() >= self._advanced_at + patience:
+            self.advance()
+
+    def generation(self) -> str:
+        """Name the state of all that the routes show: equal names, equal answers."""
+        under_way = hash(self.in_flight.routes())
+        faults = sum(self._faults.values())
+        return f"{self.reader.generation()}-{self._changes}-{under_way}-{faults}"
+
+    def start(self) -> None:
+        """Start the tick, unless it runs or was not wanted."""
+        with self._lock:
+            if self._started or not self.is_enabled:
+                return
+            self._started = True
+            if self._ticker is not None:
+                self._ticker.start()
+                self.metrics.use_ticks(ticking=True)
+
+    def ensure_started(self) -> None:
+        """Do as `start`, at the price of one comparison once that was done."""
+        if not self._started:
+            self.start()
+
+    def close(self) -> None:
+        """Stop the tick and tell the plugins; recording goes on, and `start` works again."""
+        with self._lock:
+            if not self._started:
+                return
+            self._started = False
+        if self._ticker is not None:
+            self.metrics.use_ticks(ticking=False)
+            self._ticker.stop()
+        self.metrics.flush()
+        self.plugins.shutdown()
+
+    def note_fault(self, where: str, error: BaseException) -> None:
+        """Count a fault that was kept from the host, and log the first of its cause."""
+        cause = f"{where}: {type(error).__name__}"
+        with self._lock:
+            times = self._faults[cause] = self._faults.get(cause, 0) + 1
+        if times == 1:
+            _LOG.error("%s failed; the host goes on", where, exc_info=error)
+
+    def after_fork_in_child(self) -> None:
+        """Renew the lock; everything else renews itself."""
+        self._lock = threading.Lock()
+
+    def _tick(self) -> None:
+        self.metrics.flush()
+        if self.timeline.now() >= self._advanced_at + self.settings.evaluation.evaluate_every:
+            self.advance()
+
+    def _count_thresholds(self) -> None:
+        for metric, thresholds in sla_rooms.thresholds(self.slas, self.alerts.rules):
+            self.metrics.count_at(metric, thresholds)
+
+    def _count_plugin_failure(self, plugin: str) -> None:
+        self.metrics.counter("plugin.errors", plugin=plugin).add(1)
+
+
+def _name_of(plugin: object) -> str:
+    name = getattr(plugin, "__name__", None) or type(plugin).__qualname__
+    return str(name)

@@ -1,0 +1,65 @@
+"""What the request under way knows of itself."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Final, Literal, get_args
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["KINDS", "Kind", "RequestScope", "request_scope"]
+
+Kind = Literal["cached", "database", "uncached"]
+KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
+
+
+class RequestScope:
+    """The request that this thread or task is answering.
+
+    The timers open one for each request and read it when the response starts; in between the
+    host and the other parts of the library write to it. `started` is a reading of the monitor's
+    monotonic clock, `method` and `route` are filled in once known, and functions added to
+    `at_response_start` are called once, with the mutable list of response headers as
+    `(name, value)` pairs of str, just before the first byte leaves. `streaming` set before that
+    says that the response is a stream without end, judged to its first byte. `source` is what
+    the server handed over: a WSGI environ or an ASGI scope.
+    """
+
+    __slots__ = (
+        "_kind",
+        "at_response_start",
+        "method",
+        "route",
+        "source",
+        "started",
+        "streaming",
+    )
+
+    def __init__(self, method: str, started: float, source: object = None) -> None:
+        self.method = method
+        self.started = started
+        self.source = source
+        self.streaming = False
+        self.route: str | None = None
+        self._kind: Kind | None = None
+        self.at_response_start: list[Callable[[list[tuple[str, str]]], None]] | None = None
+
+    @property
+    def kind(self) -> Kind:
+        """How the answer came about; `uncached` until somebody says otherwise."""
+        return self._kind or "uncached"
+
+    @kind.setter
+    def kind(self, kind: Kind) -> None:
+        if kind not in KINDS:
+            raise ValueError(f"unknown kind of request {kind!r}; allowed are {', '.join(KINDS)}")
+        self._kind = kind
+
+
+current: Final[ContextVar[RequestScope | None]] = ContextVar("hhs_perf_request", default=None)
+
+
+def request_scope() -> RequestScope | None:
+    """Give the scope of the request under way, or None outside of one."""
+    return current.get()

@@ -1,0 +1,286 @@
+"""Settings: read once, from the environment over a TOML file over defaults."""
+
+from __future__ import annotations
+
+import math
+import os
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeVar, cast
+
+import attrs
+
+from ._tokens import Token, parse_tokens
+from .exceptions import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+__all__ = [
+    "EvaluationSettings",
+    "MetricsSettings",
+    "PluginSettings",
+    "SettingRow",
+    "Settings",
+    "WebSettings",
+    "describe",
+]
+
+V = TypeVar("V")
+Source = Literal["environment", "file", "default", "code"]
+DigestName = Literal["auto", "fastdigest", "tdigest"]
+
+_PREFIX: Final = "HHS_PERF_"
+_CONFIG: Final = "HHS_PERF_CONFIG"
+# Read by the command line alone, which talks to somebody else's monitor.
+_FOREIGN: Final = frozenset({"HHS_PERF_TOKEN", "HHS_PERF_SOAK"})
+
+
+class _Parser(Protocol[V]):
+    def __call__(self, text: str) -> V: ...
+
+
+def _setting(
+    variable: str, parse: Callable[[str], V], default: V, meaning: str, *, secret: bool = False
+) -> Any:
+    metadata = {"variable": variable, "parse": parse, "meaning": meaning, "secret": secret}
+    return attrs.field(default=default, metadata=metadata)
+
+
+def _boolean(text: str) -> bool:
+    known = {"true": True, "1": True, "yes": True, "on": True}
+    known |= {"false": False, "0": False, "no": False, "off": False}
+    try:
+        return known[text.strip().lower()]
+    except KeyError:
+        raise ValueError(f"must be true or false, got {text!r}") from None
+
+
+def _integer(at_least: int) -> _Parser[int]:
+    def parse(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            raise ValueError(f"must be a whole number, got {text!r}") from None
+        if value < at_least:
+            raise ValueError(f"must be at least {at_least}, got {value}")
+        return value
+
+    return parse
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        raise ValueError(f"must be a number of seconds, got {text!r}") from None
+    if not 0 < value < math.inf:
+        raise ValueError(f"must be more than 0 seconds and finite, got {text}")
+    return value
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(word.strip() for word in text.split(",") if word.strip())
+
+
+def _digest(text: str) -> DigestName:
+    if text not in ("auto", "fastdigest", "tdigest"):
+        raise ValueError(f"must be auto, fastdigest or tdigest, got {text!r}")
+    return cast("DigestName", text)
+
+
+@attrs.frozen(kw_only=True)
+class MetricsSettings:
+    """How observations are kept."""
+
+    digest: DigestName = _setting(
+        "HHS_PERF_DIGEST", _digest, "auto", "t-digest engine: auto, fastdigest or tdigest"
+    )
+    max_series: int = _setting(
+        "HHS_PERF_MAX_SERIES", _integer(1), 2000, "most series held; what is past it is `other`"
+    )
+    max_series_per_instrument: int = _setting(
+        "HHS_PERF_MAX_SERIES_PER_INSTRUMENT", _integer(1), 500, "most series under one name"
+    )
+
+
+@attrs.frozen(kw_only=True)
+class EvaluationSettings:
+    """How SLAs and alerts are judged."""
+
+    evaluate_every: float = _setting(
+        "HHS_PERF_EVALUATE_EVERY", _seconds, 15.0, "seconds between two evaluations"
+    )
+    sla_file: Path | None = _setting(
+        "HHS_PERF_SLA_FILE", Path, None, "TOML file with [sla.…] and [alerts.…] tables"
+    )
+
+
+@attrs.frozen(kw_only=True)
+class WebSettings:
+    """How requests are timed and who may see the figures."""
+
+    tokens: tuple[Token, ...] = _setting(
+        "HHS_PERF_TOKENS",
+        parse_tokens,
+        (),
+        "Bearer tokens, role[+role]:[name=]secret, comma-separated",
+        secret=True,
+    )
+    ignore_routes: tuple[str, ...] = _setting(
+        "HHS_PERF_IGNORE_ROUTES",
+        _words,
+        (),
+        "route templates left untimed, comma-separated; a trailing * stands for anything",
+    )
+
+
+@attrs.frozen(kw_only=True)
+class PluginSettings:
+    """Which plugins are used."""
+
+    disabled: tuple[str, ...] = _setting(
+        "HHS_PERF_DISABLE_PLUGINS", _words, (), "names of plugins left out, comma-separated"
+    )
+
+
+@attrs.frozen(kw_only=True)
+class Settings:
+    """All settings of one monitor."""
+
+    enabled: bool = _setting(
+        "HHS_PERF_ENABLED", _boolean, True, "false turns all measuring and the routes off"
+    )
+    config: Path | None = _setting(
+        _CONFIG, Path, None, "TOML file with [settings], [sla.…] and [alerts.…] tables"
+    )
+    metrics: MetricsSettings = attrs.field(factory=MetricsSettings)
+    evaluation: EvaluationSettings = attrs.field(factory=EvaluationSettings)
+    web: WebSettings = attrs.field(factory=WebSettings)
+    plugins: PluginSettings = attrs.field(factory=PluginSettings)
+    unknown: tuple[str, ...] = ()
+    """Variables that start with HHS_PERF_ and mean nothing: most often, misspelt ones."""
+    sources: Mapping[str, Source] = attrs.field(factory=dict, repr=False, eq=False)
+    """Where each variable's value comes from; `code` for settings made by hand."""
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None) -> Settings:
+        """Read `environ`, or the environment of the process, over the file HHS_PERF_CONFIG.
+
+        Raises ConfigurationError with every mistake of both at once.
+        """
+        return _read(os.environ if environ is None else environ)
+
+
+@attrs.frozen(kw_only=True)
+class SettingRow:
+    """One setting as a table shows it; a secret's value is masked."""
+
+    variable: str
+    value: str
+    source: Source
+    default: str
+    meaning: str
+
+
+def _fields() -> Iterator[tuple[str | None, attrs.Attribute[Any]]]:
+    groups = {
+        "metrics": MetricsSettings,
+        "evaluation": EvaluationSettings,
+        "web": WebSettings,
+        "plugins": PluginSettings,
+    }
+    for group, of in ((None, Settings), *groups.items()):
+        for field in attrs.fields(of):
+            if "variable" in field.metadata:
+                yield group, field
+
+
+def _load_file(environ: Mapping[str, str], problems: list[str]) -> dict[str, str]:
+    path = environ.get(_CONFIG)
+    if not path:
+        return {}
+    try:
+        table = tomllib.loads(Path(path).read_text("utf-8")).get("settings", {})
+    except (OSError, ValueError) as exc:
+        problems.append(f"{_CONFIG}: {path}: {exc}")
+        return {}
+    known = {field.metadata["variable"] for _, field in _fields()} - {_CONFIG}
+    found: dict[str, str] = {}
+    if not isinstance(table, dict):
+        problems.append(f"{path}: settings: must be a table")
+        return {}
+    for variable, value in table.items():
+        if variable not in known:
+            problems.append(f"{path}: settings.{variable}: unknown setting")
+        elif isinstance(value, list) and all(isinstance(item, str) for item in value):
+            found[variable] = ",".join(value)
+        elif isinstance(value, str | int | float):
+            found[variable] = str(value)
+        else:
+            problems.append(f"{path}: settings.{variable}: must be a string, number or boolean")
+    return found
+
+
+def _read(environ: Mapping[str, str]) -> Settings:
+    problems: list[str] = []
+    from_file = _load_file(environ, problems)
+    values: dict[str | None, dict[str, Any]] = {}
+    sources: dict[str, Source] = {}
+    known = set(_FOREIGN)
+    for group, field in _fields():
+        variable = field.metadata["variable"]
+        known.add(variable)
+        # An empty variable is an unset one: that is how shells and compose files unset.
+        text = environ.get(variable) or from_file.get(variable)
+        if not text:
+            sources[variable] = "default"
+            continue
+        sources[variable] = "environment" if environ.get(variable) else "file"
+        try:
+            values.setdefault(group, {})[field.name] = field.metadata["parse"](text)
+        except ValueError as exc:
+            problems.append(f"{variable}: {exc}")
+    if problems:
+        raise ConfigurationError(problems)
+    return Settings(
+        **values.get(None, {}),
+        metrics=MetricsSettings(**values.get("metrics", {})),
+        evaluation=EvaluationSettings(**values.get("evaluation", {})),
+        web=WebSettings(**values.get("web", {})),
+        plugins=PluginSettings(**values.get("plugins", {})),
+        unknown=tuple(sorted(v for v in environ if v.startswith(_PREFIX) and v not in known)),
+        sources=sources,
+    )
+
+
+def _shown(value: object, *, secret: bool) -> str:
+    if value is None or value == ():
+        return ""
+    if secret:
+        return "********"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def describe(settings: Settings) -> tuple[SettingRow, ...]:
+    """List every setting with its value, where that comes from, and what it means."""
+    rows = []
+    for group, field in _fields():
+        holder: object = settings if group is None else getattr(settings, group)
+        value = getattr(holder, field.name)
+        made = "default" if value == field.default else "code"
+        variable = field.metadata["variable"]
+        rows.append(
+            SettingRow(
+                variable=variable,
+                value=_shown(value, secret=field.metadata["secret"]),
+                source=settings.sources.get(variable, cast("Source", made)),
+                default=_shown(field.default, secret=False),
+                meaning=field.metadata["meaning"],
+            )
+        )
+    return tuple(rows)

@@ -1,0 +1,99 @@
+"""The reader of one process."""
+
+from __future__ import annotations
+
+import os
+import socket
+from typing import TYPE_CHECKING
+
+import attrs
+
+from .._fork import renew_after_fork
+from .frame import decode
+from .instruments import Counter, Gauge, Tags, Timer
+from .snapshot import Scope, SeriesParts, Snapshot
+from .window import window_named
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .digest import DigestEngine
+    from .distribution import Distribution
+    from .registry import Registry
+
+__all__ = ["LocalReader"]
+
+
+@attrs.frozen
+class _Slots:
+    closed: tuple[bytes, ...]
+    open: Distribution
+    engine: DigestEngine
+
+    def parts(self) -> Iterator[Distribution]:
+        for payload in self.closed:
+            frame = decode(payload, self.engine, ours=True)
+            if frame is not None:
+                yield frame.seen
+        yield self.open
+
+
+class LocalReader:
+    """Reads what this process has recorded."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self._name_boot()
+        renew_after_fork(self)
+
+    def _name_boot(self) -> None:
+        started = round(self._registry.started_at * 1000)
+        self.boot_id = f"{socket.gethostname()}-{os.getpid()}-{started}"
+
+    def after_fork_in_child(self) -> None:
+        """Take an identity of its own."""
+        self._name_boot()
+
+    def generation(self) -> str:
+        """Name the state of the data, all that was recorded before this call included."""
+        self._registry.flush()
+        return f"{self.boot_id}-{self._registry.changes}"
+
+    def read(
+        self,
+        window: str = "5m",
+        scope: Scope = "worker",  # noqa: ARG002 - one process has one scope
+    ) -> Snapshot:
+        """Read all series over `window`; one process has one scope, `worker`.
+
+        Raises UnknownWindowError for a window that does not exist.
+        """
+        reach = window_named(window)
+        registry = self._registry
+        timers: dict[str, dict[Tags, SeriesParts]] = {}
+        counters: dict[str, dict[Tags, float]] = {}
+        gauges: dict[str, dict[Tags, float]] = {}
+        with registry.lock:
+            now = registry.flush_holding_lock()
+            for series in registry.held():
+                if isinstance(series, Timer):
+                    closed, seen = series.parts(reach, now)
+                    if closed or seen.count or seen.rejected:
+                        held = timers.setdefault(series.name, {})
+                        held[series.tags] = _Slots(closed, seen, registry.engine)
+                elif isinstance(series, Counter):
+                    counters.setdefault(series.name, {})[series.tags] = series.total(reach, now)
+                elif isinstance(series, Gauge) and series.value is not None:
+                    gauges.setdefault(series.name, {})[series.tags] = series.value
+            first = (now // reach.slot_seconds - reach.slots + 1) * reach.slot_seconds
+            return Snapshot(
+                window=reach,
+                scope="worker",
+                generation=f"{self.boot_id}-{registry.changes}",
+                since=max(first, registry.started_at),
+                until=registry.changed_at,
+                engine=registry.engine,
+                timers=timers,
+                counters=counters,
+                gauges=gauges,
+            )
