@@ -17,7 +17,7 @@ from ._settings import Settings
 from ._ticker import Ticker
 from .collectors import Collectors
 from .exceptions import UnknownSlaError
-from .metrics import LocalReader, Reader, Registry, load_engine
+from .metrics import LocalReader, Reader, Registry, load_engine, window_named
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -139,8 +139,10 @@ class Monitor:
         if name is not None and name not in self._slas:
             raise UnknownSlaError(name, self._slas)
         chosen = self.slas if name is None else (self._slas[name],)
-        read = sla_rooms.remember(self.reader.read)
-        return tuple(sla_rooms.judge(sla, read, window=window) for sla in chosen)
+        if window is not None:
+            reach = window_named(window).name
+            chosen = tuple(sla.over(reach) for sla in chosen)
+        return sla_rooms.judge_all(chosen, self.reader.read)
 
     def advance(self) -> None:
         """Judge, move the states of SLAs and alerts, log and tell each change once."""

@@ -23,12 +23,14 @@ class RequestScope:
     `at_response_start` are called once, with the mutable list of response headers as
     `(name, value)` pairs of str, just before the first byte leaves. `streaming` set before that
     says that the response is a stream without end, judged to its first byte. `source` is what
-    the server handed over: a WSGI environ or an ASGI scope.
+    the server handed over, a WSGI environ or an ASGI scope; it is let go when the request ends
+    and `is_open` turns False.
     """
 
     __slots__ = (
         "_kind",
         "at_response_start",
+        "is_open",
         "method",
         "route",
         "source",
@@ -40,6 +42,7 @@ class RequestScope:
         self.method = method
         self.started = started
         self.source = source
+        self.is_open = True
         self.streaming = False
         self.route: str | None = None
         self._kind: Kind | None = None
@@ -62,4 +65,6 @@ current: Final[ContextVar[RequestScope | None]] = ContextVar("hhs_perf_request",
 
 def request_scope() -> RequestScope | None:
     """Give the scope of the request under way, or None outside of one."""
-    return current.get()
+    scope = current.get()
+    # The timers do not reset the variable, which would cost more than this look.
+    return scope if scope is not None and scope.is_open else None

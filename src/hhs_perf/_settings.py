@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import math
 import os
-import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, cast
 
 import attrs
 
-from ._tokens import Token, parse_tokens
 from .exceptions import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+
+    from ._tokens import Token
 
 __all__ = [
     "EvaluationSettings",
@@ -36,12 +36,13 @@ _CONFIG: Final = "HHS_PERF_CONFIG"
 _FOREIGN: Final = frozenset({"HHS_PERF_TOKEN", "HHS_PERF_SOAK"})
 
 
-class _Parser(Protocol[V]):
-    def __call__(self, text: str) -> V: ...
-
-
 def _setting(
-    variable: str, parse: Callable[[str], V], default: V, meaning: str, *, secret: bool = False
+    variable: str,
+    parse: Callable[[str], V],
+    default: V | tuple[()],
+    meaning: str,
+    *,
+    secret: bool = False,
 ) -> Any:
     metadata = {"variable": variable, "parse": parse, "meaning": meaning, "secret": secret}
     return attrs.field(default=default, metadata=metadata)
@@ -56,7 +57,7 @@ def _boolean(text: str) -> bool:
         raise ValueError(f"must be true or false, got {text!r}") from None
 
 
-def _integer(at_least: int) -> _Parser[int]:
+def _integer(at_least: int) -> Callable[[str], int]:
     def parse(text: str) -> int:
         try:
             value = int(text)
@@ -81,6 +82,12 @@ def _seconds(text: str) -> float:
 
 def _words(text: str) -> tuple[str, ...]:
     return tuple(word.strip() for word in text.split(",") if word.strip())
+
+
+def _tokens(text: str) -> tuple[Token, ...]:
+    from ._tokens import parse_tokens  # noqa: PLC0415 - hashlib is slow to import
+
+    return parse_tokens(text)
 
 
 def _digest(text: str) -> DigestName:
@@ -122,7 +129,7 @@ class WebSettings:
 
     tokens: tuple[Token, ...] = _setting(
         "HHS_PERF_TOKENS",
-        parse_tokens,
+        _tokens,
         (),
         "Bearer tokens, role[+role]:[name=]secret, comma-separated",
         secret=True,
@@ -200,6 +207,8 @@ def _load_file(environ: Mapping[str, str], problems: list[str]) -> dict[str, str
     path = environ.get(_CONFIG)
     if not path:
         return {}
+    import tomllib  # noqa: PLC0415 - slow, and most processes have no file
+
     try:
         table = tomllib.loads(Path(path).read_text("utf-8")).get("settings", {})
     except (OSError, ValueError) as exc:

@@ -49,7 +49,9 @@ def test_an_empty_variable_is_an_unset_one() -> None:
 
 def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
     file = tmp_path / "perf.toml"
-    file.write_text("[settings]\nHHS_PERF_MAX_SERIES = 50\nHHS_PERF_IGNORE_ROUTES = ['/a', '/b*']\n")
+    file.write_text(
+        "[settings]\nHHS_PERF_MAX_SERIES = 50\nHHS_PERF_IGNORE_ROUTES = ['/a', '/b*']\n"
+    )
     settings = Settings.from_env({"HHS_PERF_CONFIG": str(file), "HHS_PERF_MAX_SERIES": "70"})
     assert settings.metrics.max_series == 70
     assert settings.web.ignore_routes == ("/a", "/b*")

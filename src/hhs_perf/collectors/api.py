@@ -26,7 +26,7 @@ _MOST_BOUND: Final = 10_000
 _CLASSES: Final = ("1xx", "1xx", "2xx", "3xx", "4xx", "5xx")
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, slots=False)
 class RouteFigures(Latency):
     """One route, method and kind; `share` is its part of the time of all requests."""
 
@@ -36,7 +36,7 @@ class RouteFigures(Latency):
     share: float | None
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, slots=False)
 class ApiFigures(Latency):
     """All requests, and each route, the one that took most time first."""
 

@@ -22,7 +22,7 @@ Result = Literal["hit", "miss"]
 Layer = Literal["l1", "l2"]
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, slots=False)
 class CacheFigures:
     """Hit rates over all lookups and by level, and how long operations took."""
 

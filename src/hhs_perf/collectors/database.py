@@ -18,7 +18,7 @@ QUERIES: Final = "db.queries"
 ERRORS: Final = "db.query.errors"
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, slots=False)
 class DatabaseFigures(Latency):
     """All queries."""
 

@@ -16,14 +16,14 @@ __all__ = ["FrontendCollector", "FrontendFigures", "PageFigures"]
 DURATION: Final = "page.load"
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, slots=False)
 class PageFigures(Latency):
     """One page."""
 
     page: str
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, slots=False)
 class FrontendFigures(Latency):
     """All page loads, and each page by name."""
 

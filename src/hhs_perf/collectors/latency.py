@@ -17,7 +17,8 @@ def ratio(part: float | None, whole: float) -> float | None:
     return part / whole if part is not None and whole else None
 
 
-@attrs.frozen(kw_only=True)
+# No slots, here and in the figures that extend it: msgspec would write the fields last first.
+@attrs.frozen(kw_only=True, slots=False)
 class Latency:
     """How much work, how long it took, how often it failed; None is unknown, never zero.
 

@@ -17,7 +17,7 @@ DURATION: Final = "scrape.duration"
 OUTCOMES: Final = "scrape.outcomes"
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, slots=False)
 class PlatformFigures(Latency):
     """One platform."""
 
@@ -25,7 +25,7 @@ class PlatformFigures(Latency):
     success_rate: float | None
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, slots=False)
 class ScraperFigures(Latency):
     """All scrapes, and each platform by name."""
 

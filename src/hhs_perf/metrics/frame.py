@@ -150,7 +150,7 @@ def _unframe(payload: bytes) -> _Body | None:
         return None
     try:
         return _decoder.decode(body)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeDecodeError):
         return None
 
 

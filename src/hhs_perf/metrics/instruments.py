@@ -7,7 +7,6 @@ from threading import RLock
 from typing import TYPE_CHECKING, Any, Final, Literal, ParamSpec, Protocol, TypeVar
 
 from .distribution import Distribution, Threshold, merge
-from .frame import decode, encode
 from .slots import OpenSlot, Rings, clean
 from .timing import Timing, wrap
 from .window import DAY
@@ -109,6 +108,8 @@ class Timer(_Series):
     `record(seconds)` takes one. It never raises: what is negative, not finite or no number is
     refused and counted. Kept in a local variable it costs a list append while the monitor ticks;
     keep it no longer than the monitor runs.
+
+    The module that frames closed slots takes 20 ms to import, which start-up does without.
     """
 
     __slots__ = ("_open",)
@@ -156,6 +157,8 @@ class Timer(_Series):
     def _roll(self, now: float) -> None:
         closed = None
         if self._open.count or self._open.rejected:
+            from .frame import encode  # noqa: PLC0415 - slow, see the class
+
             closed = encode(self._rings.open_index, self._rings.open_seconds, self._open.seen())
             self._open = self._new_slot()
         elif self._open.thresholds is not self._host.thresholds(self.name):
@@ -163,6 +166,8 @@ class Timer(_Series):
         self._rings.roll(now, closed)
 
     def _decoded(self, payloads: Iterable[bytes]) -> list[Distribution]:
+        from .frame import decode  # noqa: PLC0415 - slow, see the class
+
         frames = (decode(payload, self._host.engine, ours=True) for payload in payloads)
         return [frame.seen for frame in frames if frame is not None]
 
@@ -172,6 +177,8 @@ class Timer(_Series):
         )
         if seconds == DAY.slot_seconds and (seen.values is None or seen.count > kept):
             seen = seen.counters_alone()
+        from .frame import encode  # noqa: PLC0415 - slow, see the class
+
         return encode(slot, seconds, seen)
 
     def parts(self, window: Window, now: float) -> tuple[tuple[bytes, ...], Distribution]:

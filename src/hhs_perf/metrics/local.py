@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-import socket
 from typing import TYPE_CHECKING
 
 import attrs
 
 from .._fork import renew_after_fork
-from .frame import decode
 from .instruments import Counter, Gauge, Tags, Timer
 from .snapshot import Scope, SeriesParts, Snapshot
 from .window import window_named
@@ -31,6 +29,8 @@ class _Slots:
     engine: DigestEngine
 
     def parts(self) -> Iterator[Distribution]:
+        from .frame import decode  # noqa: PLC0415 - slow, see instruments.Timer
+
         for payload in self.closed:
             frame = decode(payload, self.engine, ours=True)
             if frame is not None:
@@ -43,16 +43,22 @@ class LocalReader:
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
-        self._name_boot()
+        self._boot_id: str | None = None
         renew_after_fork(self)
 
-    def _name_boot(self) -> None:
-        started = round(self._registry.started_at * 1000)
-        self.boot_id = f"{socket.gethostname()}-{os.getpid()}-{started}"
+    @property
+    def boot_id(self) -> str:
+        """Name this process: host, process id and when it started, since ids are used again."""
+        if self._boot_id is None:
+            import socket  # noqa: PLC0415 - slow, and not needed before the first read
+
+            started = round(self._registry.started_at * 1000)
+            self._boot_id = f"{socket.gethostname()}-{os.getpid()}-{started}"
+        return self._boot_id
 
     def after_fork_in_child(self) -> None:
         """Take an identity of its own."""
-        self._name_boot()
+        self._boot_id = None
 
     def generation(self) -> str:
         """Name the state of the data, all that was recorded before this call included."""

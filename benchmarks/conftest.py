@@ -1,0 +1,125 @@
+"""Fixtures of the benchmarks: how contenders are compared, judged and kept."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+from benchmarks._interleave import Spread, interleave, paired_difference, paired_ratio
+from benchmarks._results import Book, Result
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from pytest_benchmark.fixture import BenchmarkFixture
+
+_UNITS: Final = {"ns": 1e9, "us": 1e6, "ms": 1e3, "s": 1.0}
+_BOOK: Final = pytest.StashKey[Book]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option that keeps a trial run out of the docs."""
+    parser.addoption(
+        "--no-results", action="store_true", help="leave benchmarks/results as it is"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Open the book of this run."""
+    config.stash[_BOOK] = Book()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print each figure, kept or broken, and write the files that the docs are made from."""
+    config = terminalreporter.config
+    book = config.stash[_BOOK]
+    terminalreporter.section("measured")
+    for results in book.results.values():
+        for result in results:
+            terminalreporter.line(f"{'ok  ' if result.holds else 'FAIL'} {result}")
+    if not config.getoption("--no-results"):
+        book.write()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bench:
+    """Compares, keeps and judges the figures of one test."""
+
+    benchmark: BenchmarkFixture
+    results: list[Result]
+
+    def compare(  # noqa: PLR0913  what a comparison consists of
+        self,
+        what: str,
+        ours: Callable[[], object],
+        peers: Mapping[str, tuple[Callable[[], object], float | None]],
+        *,
+        unit: str,
+        operations: int = 1,
+        rounds: int = 40,
+        base: Callable[[], object] | None = None,
+        clock: Callable[[], float] = time.process_time,
+        prepare: Mapping[str, Callable[[], object]] | None = None,
+        notes: Mapping[str, str] | None = None,
+    ) -> None:
+        """Run all in turns; assert that ours by each peer's, both above ``base``, keeps its bound.
+
+        Costs are shown for one of the ``operations`` that a single call makes.  ``prepare`` holds
+        what comes before the turn of a contender, by its name ("ours" is one) and unmeasured.
+        """
+        contenders = {"ours": ours, **{name: run for name, (run, _) in peers.items()}}
+        if base is not None:
+            contenders["base"] = base
+        costs = interleave(contenders, rounds=rounds, clock=clock, prepare=prepare)
+        bare = costs.get("base", [0.0] * rounds)
+        each = _UNITS[unit] / operations
+        made = [
+            Result(
+                what=what,
+                peer=name,
+                unit=unit,
+                ours=paired_difference(costs["ours"], bare).scaled(each),
+                theirs=paired_difference(costs[name], bare).scaled(each),
+                ratio=paired_ratio(costs["ours"], costs[name], bare),
+                bound=bound,
+                note=(notes or {}).get(name, ""),
+            )
+            for name, (_, bound) in peers.items()
+        ]
+        self.benchmark.pedantic(ours, setup=(prepare or {}).get("ours"), rounds=3)
+        self.judge(*made)
+
+    def show(  # noqa: PLR0913  what a figure consists of
+        self,
+        what: str,
+        value: float,
+        *,
+        unit: str,
+        yardstick: str = "",
+        bound: float | None = None,
+        note: str = "",
+    ) -> None:
+        """Keep a figure that is counted rather than timed, and judge it by its own bound."""
+        spread = Spread(median=value, low=value, high=value)
+        self.judge(
+            Result(what=what, peer=yardstick, unit=unit, ours=spread, bound=bound, note=note)
+        )
+
+    def judge(self, *results: Result) -> None:
+        """Keep the results, then fail with all that are out of bounds."""
+        self.results.extend(results)
+        for result in results:
+            self.benchmark.extra_info[f"{result.what} / {result.peer}"] = asdict(result)
+        broken = [str(result) for result in results if not result.holds]
+        assert not broken, "; ".join(broken)
+
+
+@pytest.fixture
+def bench(request: pytest.FixtureRequest, benchmark: BenchmarkFixture) -> Iterator[Bench]:
+    """Yield what a benchmark compares with; its figures are kept whether it passes or fails."""
+    subject = request.path.stem.removeprefix("test_")
+    results = request.config.stash[_BOOK].results.setdefault(subject, [])
+    yield Bench(benchmark=benchmark, results=results)

@@ -1,0 +1,127 @@
+"""Make docs/performance.md from the results that ``nox -s bench`` has saved.
+
+Run ``python -m benchmarks.report``.  With ``--check`` nothing is written, and the exit status says
+whether the page is the one that the saved results make.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+from benchmarks._results import RESULTS
+
+PAGE: Final = Path(__file__).parent.parent / "docs" / "performance.md"
+TITLES: Final = {
+    "recording": "One observation",
+    "requests": "One request",
+    "growth": "A request in an old process",
+    "page": "Reading the figures",
+    "startup": "Start",
+    "memory": "Memory",
+    "accuracy": "Accuracy",
+}
+HEAD: Final = """# Performance
+
+What hhs_perf costs and how exact it is, measured beside the libraries that do the nearest job.
+This page is made from the files in `benchmarks/results` by `python -m benchmarks.report`;
+`nox -s bench` measures anew.
+
+## Method
+
+A bound is a ratio to a peer or to a yardstick, never an absolute time: contenders run in one
+process, in turns, in an order drawn anew for each round, and only the ratio within a round counts.
+What is compared is CPU time of the whole process, user and system, all threads included; garbage
+is collected before each turn and not counted. The tables give the median over the rounds and, in
+brackets, the quartiles. Costs of a request and of a start are what comes on top of the bare
+application and of the bare interpreter, which take their turns too.
+
+hhs_perf runs with default settings and all its features on: its SLAs and alerts watch the
+very series that are measured, and every figure includes the flush that moves observations into the
+digests. Peers record the same values under the same dimensions, with their defaults; what they
+would pay later for an export is not charged to them.
+
+The scenarios, their seeds and the truth (`sorted(raw)[ceil(q n) - 1]`, nearest rank) stand in
+`benchmarks/scenarios.py` and are older than the code that they judge.
+"""
+
+
+def load(folder: Path = RESULTS) -> dict[str, dict[str, Any]]:
+    """Return the saved results by subject, in the order in which the page tells them."""
+    found = {path.stem: json.loads(path.read_text("utf-8")) for path in folder.glob("*.json")}
+    order = [*TITLES, *sorted(set(found) - set(TITLES))]
+    return {subject: found[subject] for subject in order if subject in found}
+
+
+def page(saved: dict[str, dict[str, Any]]) -> str:
+    """Return the page as Markdown."""
+    parts = [HEAD]
+    for subject, run in saved.items():
+        title = TITLES.get(subject, subject.replace("_", " ").capitalize())
+        parts.append(f"## {title}\n\n{_table(run['results'])}\n\n{_circumstances(run)}\n")
+    return "\n".join(parts)
+
+
+def _table(results: list[dict[str, Any]]) -> str:
+    rows = [
+        "| what | hhs_perf | against | peer | ratio [quartiles] | bound |",
+        "|---|---|---|---|---|---|",
+    ]
+    rows += [_row(result) for result in results]
+    notes = [result["note"] for result in results if result["note"]]
+    return "\n".join([*rows, *(f"\n{note}" for note in dict.fromkeys(notes))])
+
+
+def _row(result: dict[str, Any]) -> str:
+    unit, ratio, theirs = result["unit"], result["ratio"], result["theirs"]
+    cells = [
+        result["what"],
+        f"{_figure(result['ours']['median'])} {unit}",
+        result["peer"] or "-",
+        "-" if theirs is None else f"{_figure(theirs['median'])} {unit}",
+        "-" if ratio is None else "{} [{}, {}]".format(*map(_figure, _spread(ratio))),
+        _bound(result),
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def _spread(ratio: dict[str, float]) -> tuple[float, float, float]:
+    return ratio["median"], ratio["low"], ratio["high"]
+
+
+def _bound(result: dict[str, Any]) -> str:
+    if result["bound"] is None:
+        return "shown"
+    unit = "" if result["ratio"] else f" {result['unit']}"
+    text = f"≤ {_figure(result['bound'])}{unit}"
+    return text if result["holds"] else f"{text} **missed**"
+
+
+def _figure(value: float) -> str:
+    if value == 0 or abs(value) >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.3g}"
+
+
+def _circumstances(run: dict[str, Any]) -> str:
+    machine = run["machine"]
+    versions = ", ".join(f"{name} {version}" for name, version in sorted(run["versions"].items()))
+    return (
+        f"Measured on {machine['python']}, {machine['system']}, {machine['cores']} cores of"
+        f" {machine['cpu']}, with {versions}."
+    )
+
+
+def main(arguments: list[str]) -> int:
+    """Write or check the page; return 1 if a check finds another page."""
+    made = page(load())
+    if "--check" in arguments:
+        return int(not PAGE.exists() or PAGE.read_text("utf-8") != made)
+    PAGE.write_text(made, "utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

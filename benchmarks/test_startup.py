@@ -1,0 +1,30 @@
+"""What a process pays at its start."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from functools import partial
+from typing import TYPE_CHECKING
+
+from benchmarks._interleave import children_cpu
+
+if TYPE_CHECKING:
+    from benchmarks.conftest import Bench
+
+
+def _python(code: str) -> None:
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_import_and_monitor(bench: Bench) -> None:
+    """Importing hhs_perf and making a monitor costs no more than importing prometheus_client."""
+    bench.compare(
+        "from hhs_perf import Monitor; Monitor.from_env()",
+        partial(_python, "from hhs_perf import Monitor; Monitor.from_env()"),
+        {"import prometheus_client": (partial(_python, "import prometheus_client"), 1.0)},
+        unit="ms",
+        rounds=25,
+        base=partial(_python, "pass"),
+        clock=children_cpu,
+    )

@@ -1,0 +1,46 @@
+"""What the adapters of all frameworks share."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+from urllib.parse import parse_qsl
+from weakref import finalize
+
+from ..exceptions import ConfigurationError
+
+if TYPE_CHECKING:
+    from .._monitor import Monitor
+
+__all__ = ["close_with", "read_prefix", "read_query", "refuse_second"]
+
+_PREFIX: Final = re.compile(r"(/[A-Za-z0-9._~-]+)*")
+
+
+def read_prefix(url_prefix: str) -> str:
+    """Check the prefix of our routes and drop a slash at its end.
+
+    Raises ConfigurationError for one that is no literal path.
+    """
+    prefix = url_prefix.removesuffix("/")
+    if not _PREFIX.fullmatch(prefix):
+        raise ConfigurationError(
+            f"url_prefix: must be a path such as '/api/performance', got {url_prefix!r}"
+        )
+    return prefix
+
+
+def read_query(query: str) -> tuple[tuple[str, str], ...]:
+    """Split a query string into its decoded pairs, empty values included."""
+    return tuple(parse_qsl(query, keep_blank_values=True))
+
+
+def refuse_second(monitor: object) -> None:
+    """Raise ConfigurationError if the application already has a monitor."""
+    if monitor is not None:
+        raise ConfigurationError("init_app: this application already has a monitor")
+
+
+def close_with(app: object, monitor: Monitor) -> None:
+    """Close the monitor when the application goes, at the latest with the interpreter."""
+    finalize(app, monitor.close)

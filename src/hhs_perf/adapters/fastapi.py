@@ -1,0 +1,187 @@
+"""hhs_perf in a FastAPI application."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, Final
+
+from ..exceptions import ConfigurationError
+from ..web.asgi import AsgiTimer
+from ..web.http import Request as SiteRequest
+from ..web.site import Endpoint, Site
+from ._common import close_with, read_prefix, read_query, refuse_second
+from ._templates import RouteTemplates
+
+try:
+    from fastapi import FastAPI, Request, Security
+    from fastapi.security import HTTPBearer
+    from starlette.requests import ClientDisconnect
+    from starlette.responses import Response
+except ImportError as exc:
+    raise ConfigurationError.missing_extra("hhs_perf.adapters.fastapi", "fastapi") from exc
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from .._monitor import Monitor
+    from ..web.auth import Authenticator
+
+__all__ = ["init_app"]
+
+_NAME: Final = "hhs_perf"
+_PROBLEM: Final = {
+    "application/problem+json": {
+        "schema": {
+            "type": "object",
+            "title": "Problem",
+            "properties": {
+                "type": {"type": "string"},
+                "title": {"type": "string"},
+                "status": {"type": "integer"},
+                "detail": {"type": "string"},
+            },
+            "required": ["type", "title", "status"],
+        }
+    }
+}
+_REFUSALS: Final = {
+    400: "A parameter is unknown or has a value that is not allowed",
+    401: "Nobody is named, or somebody unknown",
+    403: "The role does not suffice",
+}
+
+
+def init_app(
+    app: FastAPI,
+    monitor: Monitor,
+    *,
+    auth: Authenticator | None = None,
+    url_prefix: str = "/api/performance",
+) -> Monitor:
+    """Time every request of `app`, mount the routes under `url_prefix`, and return the monitor.
+
+    The monitor is reachable as `app.state.hhs_perf`; the routes stand in the application's
+    OpenAPI under the tag `performance`; the monitor closes at shutdown, or when `app` goes.
+    Where equal routes meet, the one added first answers. With `HHS_PERF_ENABLED=false` nothing
+    is timed or mounted.
+
+    Raises ConfigurationError for a second monitor in one application, for a prefix that is no
+    path, and when there is neither `auth` nor a token in `HHS_PERF_TOKENS`.
+    """
+    refuse_second(getattr(app.state, _NAME, None))
+    prefix = read_prefix(url_prefix)
+    if monitor.is_enabled:
+        site = Site(monitor, auth)
+        _add_routes(app, site, prefix)
+        own = {path for each in site.endpoints for path in _paths(prefix, each)}
+        _wrap(app, monitor, own)
+        close_with(app, monitor)
+    setattr(app.state, _NAME, monitor)
+    return monitor
+
+
+def _wrap(app: FastAPI, monitor: Monitor, own: set[str]) -> None:
+    """Stand outside of all middleware, also of that which is added later."""
+    templates = RouteTemplates(app)
+
+    def timed(stack: ASGIApp) -> ASGIApp:
+        return AsgiTimer(stack, monitor, templates, own, disconnects=(ClientDisconnect,))
+
+    build = app.build_middleware_stack
+    app.build_middleware_stack = lambda: timed(build())  # type: ignore[method-assign]
+    if app.middleware_stack is not None:
+        app.middleware_stack = timed(app.middleware_stack)
+
+
+def _paths(prefix: str, endpoint: Endpoint) -> tuple[str, ...]:
+    path = prefix + endpoint.path
+    return (path, f"{path}/") if path else ("/",)
+
+
+def _add_routes(app: FastAPI, site: Site, prefix: str) -> None:
+    bearer = Security(HTTPBearer(auto_error=False, scheme_name="Bearer"))
+    for endpoint in site.endpoints:
+        paths = _paths(prefix, endpoint)
+        app.add_api_route(
+            paths[0],
+            _view(site, endpoint),
+            methods=["GET"],
+            name=f"{_NAME}.{endpoint.name}",
+            operation_id=f"{_NAME}_{endpoint.name}",
+            summary=endpoint.summary,
+            tags=["performance"],
+            dependencies=[bearer],
+            response_class=Response,
+            response_model=None,
+            responses=_responses(endpoint),
+            openapi_extra={"parameters": [_parameter(each) for each in endpoint.parameters]},
+        )
+        # All that the documented route does not take: HEAD, OPTIONS, and what is not allowed.
+        for path in paths:
+            app.router.add_route(
+                path,
+                _Passage(site, endpoint),  # type: ignore[arg-type]  # an ASGI application
+                name=f"{_NAME}.{endpoint.name}",
+                include_in_schema=False,
+            )
+
+
+def _parameter(name: str) -> dict[str, Any]:
+    return {"name": name, "in": "query", "required": False, "schema": {"type": "string"}}
+
+
+def _responses(endpoint: Endpoint) -> dict[int | str, dict[str, Any]]:
+    media_type = endpoint.content_type.partition(";")[0]
+    schema = endpoint.schema or {"type": "string"}
+    found: dict[int | str, dict[str, Any]] = {
+        200: {"description": endpoint.summary, "content": {media_type: {"schema": schema}}},
+        304: {"description": "Nothing has changed since the ETag in If-None-Match"},
+    }
+    for status, why in _REFUSALS.items():
+        found[status] = {"description": why, "content": _PROBLEM}
+    return found
+
+
+def _view(site: Site, endpoint: Endpoint) -> Callable[[Request], Awaitable[Response]]:
+    async def view(request: Request) -> Response:
+        return await _answer(site, endpoint, request)
+
+    return view
+
+
+class _Passage:
+    """An ASGI application, since Starlette lets all methods through to those alone."""
+
+    def __init__(self, site: Site, endpoint: Endpoint) -> None:
+        self._site = site
+        self._endpoint = endpoint
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        response = await _answer(self._site, self._endpoint, Request(scope, receive))
+        await response(scope, receive, send)
+
+
+async def _answer(site: Site, endpoint: Endpoint, request: Request) -> Response:
+    headers: dict[str, str] = {}
+    for name, value in request.headers.items():
+        # RFC 9110, 5.3: lines of one name are one list, except for cookies.
+        glue = "; " if name == "cookie" else ", "
+        headers[name] = f"{headers[name]}{glue}{value}" if name in headers else value
+    answer = await site.respond_async(
+        endpoint,
+        SiteRequest(
+            method=request.method,
+            path=request.scope["path"],
+            query=read_query(request.scope["query_string"].decode("latin-1")),
+            headers=headers,
+            native=request,
+        ),
+    )
+    response = Response(answer.body, status_code=answer.status)
+    response.raw_headers = [
+        (name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers
+    ]
+    if answer.body and not any(name == b"content-length" for name, _ in response.raw_headers):
+        response.raw_headers.append((b"content-length", b"%d" % len(answer.body)))
+    return response

@@ -1,0 +1,36 @@
+"""Exit statuses: those of `status` as monitoring plugins know them, the others from sysexits.h."""
+
+from __future__ import annotations
+
+from typing import Final
+
+__all__ = [
+    "BROKEN_PIPE",
+    "CONFIGURATION",
+    "INTERRUPTED",
+    "MET",
+    "MISCOUNTED",
+    "SOFTWARE",
+    "TERMINATED",
+    "UNKNOWN",
+    "UNREACHABLE",
+    "USAGE",
+    "VIOLATED",
+    "WARNING",
+]
+
+MET: Final = 0
+WARNING: Final = 1
+VIOLATED: Final = 2
+UNKNOWN: Final = 3
+UNREACHABLE: Final = 4
+
+MISCOUNTED: Final = 1
+
+USAGE: Final = 64
+SOFTWARE: Final = 70
+CONFIGURATION: Final = 78
+
+INTERRUPTED: Final = 130
+BROKEN_PIPE: Final = 141
+TERMINATED: Final = 143

@@ -1,0 +1,97 @@
+"""One run of the command line: whatever happens becomes a line on stderr and an exit status."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, TextIO
+
+import click
+
+from ..exceptions import ConfigurationError, HhsPerfError
+from . import _exits
+from ._commands import hhs_perf
+from ._console import plain
+from ._report import ReplyError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["run"]
+
+_LOG: Final = logging.getLogger("hhs_perf.cli")
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the command that `arguments` name and give its exit status."""
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that cannot show a letter gets a `?` for it, not a crash.
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+    status = _outcome(arguments)
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        return _reader_left()
+    return status
+
+
+def _outcome(arguments: Sequence[str]) -> int:
+    try:
+        return int(hhs_perf.main(list(arguments), prog_name="hhs-perf", standalone_mode=False) or 0)
+    except (click.Abort, KeyboardInterrupt):
+        return _exits.INTERRUPTED
+    except BrokenPipeError:
+        return _reader_left()
+    except Exception as exc:  # noqa: BLE001 -- the last border: users get a line, never a traceback
+        return _fail(*_explain(exc))
+
+
+def _explain(exc: Exception) -> tuple[str, int]:
+    match exc:
+        case click.UsageError():
+            command = exc.ctx.command_path if exc.ctx else "hhs-perf"
+            return f"{exc.format_message()} (see {command} --help)", _exits.USAGE
+        case ReplyError():
+            return str(exc), _exits.UNREACHABLE
+        case ConfigurationError():
+            return str(exc), _exits.CONFIGURATION
+        case HhsPerfError():
+            return str(exc), _exits.SOFTWARE
+        case _:
+            # Its text is left out, since it could hold a token.
+            _LOG.debug("the command failed", exc_info=exc)
+            return f"internal error: {type(exc).__name__} ({_place(exc)})", _exits.SOFTWARE
+
+
+def _place(exc: Exception) -> str:
+    trace = exc.__traceback__
+    while trace and trace.tb_next:
+        trace = trace.tb_next
+    if trace is None:
+        return "unknown place"
+    code = trace.tb_frame.f_code
+    return f"{Path(code.co_filename).name}:{trace.tb_lineno}"
+
+
+def _fail(message: str, status: int) -> int:
+    _say(sys.stderr, f"hhs-perf: {plain(message)}\n")
+    return status
+
+
+def _say(stream: TextIO, text: str) -> None:
+    # Nobody reads stderr any more: there is no place left to say so.
+    with contextlib.suppress(BrokenPipeError):
+        stream.write(text)
+        stream.flush()
+
+
+def _reader_left() -> int:
+    # Python flushes stdout once more at its end, and would complain again.
+    devnull = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(devnull, sys.stdout.fileno())
+    os.close(devnull)
+    return _exits.BROKEN_PIPE

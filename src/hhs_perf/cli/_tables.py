@@ -1,0 +1,137 @@
+"""The tables of SLAs, alerts and routes, for every command that shows them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from ._console import cell
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ._report import Report
+
+__all__ = ["alert_table", "route_table", "sla_table"]
+
+_STYLES: Final[Mapping[str, str]] = {
+    "met": "green",
+    "warning": "yellow",
+    "violated": "bold red",
+    "critical": "bold red",
+    "unknown": "dim",
+}
+_UNKNOWN: Final = "–"
+# Columns; below this the figures would leave no room for the routes.
+_WIDE: Final = 116
+_ROUTE_COLUMNS: Final[tuple[str, ...]] = (
+    "kind",
+    "requests",
+    "p50",
+    "p95",
+    "p99",
+    "errors",
+    "4xx",
+    "time",
+)
+
+
+def sla_table(report: Report) -> Table:
+    """Lay out every objective of every SLA with its verdict."""
+    table = _table("SLAs", texts=("SLA", "objective", "status"))
+    for name in ("value", "target", "samples", "window"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for sla in report.sla.slas:
+        for objective in sla.objectives:
+            table.add_row(
+                cell(sla.name),
+                cell(objective.name),
+                _judged(objective.status),
+                cell(_figure(objective.value, objective.unit)),
+                cell(f"{objective.op} {_figure(objective.target, objective.unit)}"),
+                cell(f"{objective.samples:,}"),
+                cell(objective.window or _UNKNOWN),
+            )
+        if not sla.objectives:
+            table.add_row(cell(sla.name), "", _judged(sla.status))
+    return table
+
+
+def alert_table(report: Report, width: int) -> Table | Text:
+    """Lay out the active alerts, or say that there are none; `width` is the screen's."""
+    if not report.alerts.active:
+        return Text("No active alerts.")
+    table = _table("Active alerts", texts=("alert", "severity", "state"))
+    for name in ("value", "limit"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("tags", overflow="fold")
+    more = ("since", "figure") if width >= _WIDE else ()
+    for name in more:
+        table.add_column(name, overflow="fold")
+    for alert in report.alerts.active:
+        row = [
+            cell(alert.rule),
+            _judged(alert.severity),
+            cell(alert.state),
+            cell(_figure(alert.value, alert.unit)),
+            cell(f"{alert.op} {_figure(alert.threshold, alert.unit)}"),
+            cell(" ".join(f"{name}={value}" for name, value in alert.tags.items())),
+            cell(alert.since or _UNKNOWN),
+            cell(alert.figure),
+        ]
+        table.add_row(*row[: len(table.columns)])
+    return table
+
+
+def route_table(report: Report, width: int) -> Table:
+    """Lay out what was measured of each route, the busiest first; `width` is the screen's."""
+    table = _table("Routes", texts=())
+    table.add_column("route", overflow="fold")
+    columns = _ROUTE_COLUMNS if width >= _WIDE else ("requests", "p95", "errors", "time")
+    for name in columns:
+        table.add_column(name, justify="left" if name == "kind" else "right", no_wrap=True)
+    for route in sorted(report.api.routes, key=lambda route: -route.count):
+        cells = {
+            "kind": cell(route.kind),
+            "requests": cell(f"{route.count:,}"),
+            "p50": cell(_figure(route.p50, "s")),
+            "p95": cell(_figure(route.p95, "s")),
+            "p99": cell(_figure(route.p99, "s")),
+            "errors": cell(f"{route.errors:,}", "red" if route.errors else ""),
+            "4xx": cell(f"{route.client_errors:,}"),
+            "time": cell(_UNKNOWN if route.share is None else f"{route.share:.1%}"),
+        }
+        table.add_row(cell(f"{route.method} {route.route}"), *(cells[name] for name in columns))
+    return table
+
+
+def _table(title: str, *, texts: tuple[str, ...]) -> Table:
+    table = Table(
+        title=title,
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        show_edge=False,
+    )
+    for name in texts:
+        table.add_column(name, no_wrap=True)
+    return table
+
+
+def _judged(word: str) -> Text:
+    return cell(word, _STYLES.get(word, ""))
+
+
+def _figure(value: float | None, unit: str) -> str:
+    if value is None:
+        return _UNKNOWN
+    match unit:
+        case "ratio":
+            return f"{value * 100:.4g} %"
+        case "s" if value < 1:
+            return f"{value * 1000:.3g} ms"
+        case _:
+            return f"{value:.4g} {unit}".rstrip()

@@ -1,0 +1,96 @@
+"""Whether the server counted what the clients sent."""
+
+from __future__ import annotations
+
+from threading import Event
+from typing import TYPE_CHECKING, Final
+
+import attrs
+import msgspec
+
+from .._clock import SystemClock
+from ._traffic import Endpoint, Sent
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ._server import DemoServer
+
+__all__ = ["Outcome", "differences", "settle"]
+
+_SETTLE_WITHIN: Final = 10.0
+_ASK_EVERY: Final = 0.1
+# The default window and the next one, each up to a slot before its end.
+_WINDOWS: Final = ((None, 240.0), ("1h", 3000.0))
+
+
+@attrs.frozen(kw_only=True)
+class _Route:
+    method: str
+    route: str
+    count: int
+    errors: int
+    client_errors: int
+
+
+@attrs.frozen(kw_only=True)
+class _Api:
+    routes: tuple[_Route, ...]
+
+
+@attrs.frozen(kw_only=True)
+class _Body:
+    api: _Api
+
+
+@attrs.frozen(kw_only=True)
+class Outcome:
+    """The body of `/api/performance` after the traffic, and where it differs from what was sent."""
+
+    body: bytes
+    differences: tuple[str, ...]
+
+
+def settle(server: DemoServer, sent: Mapping[Endpoint, Sent], lasted: float) -> Outcome:
+    """Ask the server until it has counted all that was sent, for ten seconds at most.
+
+    A server counts a request after its last byte has left, so the clients can be ahead of it.
+    `lasted` is how many seconds the sending took: the window looked back on must hold it.
+    """
+    window = next((name for name, longest in _WINDOWS if lasted < longest), "24h")
+    clock = SystemClock()
+    deadline = clock.monotonic() + _SETTLE_WITHIN
+    pause = Event()
+    while True:
+        body = server.performance(window)
+        found = differences(body, sent)
+        if not found or clock.monotonic() > deadline:
+            return Outcome(body=body, differences=found)
+        pause.wait(_ASK_EVERY)
+
+
+def differences(body: bytes, sent: Mapping[Endpoint, Sent]) -> tuple[str, ...]:
+    """Compare a body of `/api/performance` with what was sent; one sentence for each difference."""
+    counted: dict[Endpoint, Sent] = {}
+    nothing = Sent(count=0, errors=0, client_errors=0)
+    for route in msgspec.json.decode(body, type=_Body).api.routes:
+        endpoint = Endpoint(route.method, route.route)
+        before = counted.get(endpoint, nothing)  # one route can answer in several kinds
+        counted[endpoint] = Sent(
+            count=before.count + route.count,
+            errors=before.errors + route.errors,
+            client_errors=before.client_errors + route.client_errors,
+        )
+    pairs = {
+        endpoint: (sent.get(endpoint, nothing), counted.get(endpoint, nothing))
+        for endpoint in sorted({*sent, *counted})
+    }
+    return tuple(
+        f"{endpoint.method} {endpoint.route}: sent {_told(ours)}, counted {_told(theirs)}"
+        for endpoint, (ours, theirs) in pairs.items()
+        if ours != theirs
+    )
+
+
+def _told(sent: Sent) -> str:
+    return f"{sent.count} ({sent.errors} errors, {sent.client_errors} client errors)"

@@ -1,0 +1,78 @@
+"""The demo as a FastAPI application, measured by hhs_perf."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+from fastapi import FastAPI, HTTPException, Query
+from fastapi.responses import StreamingResponse
+
+from hhs_perf import Monitor
+from hhs_perf.adapters.fastapi import init_app
+
+from .queries import Figures, Row
+
+__all__ = ["create_app"]
+
+
+def create_app(figures: Figures | None = None) -> FastAPI:
+    """Build the application on `figures`, or on the database file named by `DEMO_DATABASE`."""
+    figures = figures or Figures.open(Path(os.environ["DEMO_DATABASE"]))
+    app = FastAPI(title="Accounts of US federal health agencies, with sample figures")
+    init_app(app, Monitor.from_env())
+    _add_lists(app, figures)
+    _add_streams(app, figures)
+    _add_troublemakers(app, figures)
+    return app
+
+
+def _add_lists(app: FastAPI, figures: Figures) -> None:
+    @app.get("/api/summary")
+    def summary() -> Row:
+        return figures.summary()
+
+    @app.get("/api/accounts")
+    def accounts(
+        platform: str | None = None,
+        limit: Annotated[int, Query(ge=1, le=100)] = 20,
+        offset: Annotated[int, Query(ge=0)] = 0,
+    ) -> Row:
+        return figures.accounts(platform=platform, limit=limit, offset=offset)
+
+    @app.get("/api/accounts/{account_key}")
+    def account(account_key: int) -> Row:
+        return _found(figures.account(account_key))
+
+    @app.get("/api/accounts/{account_key}/history")
+    def history(account_key: int) -> Row:
+        return _found(figures.history(account_key))
+
+
+def _add_streams(app: FastAPI, figures: Figures) -> None:
+    @app.get("/api/export")
+    def export(format: str = "ndjson") -> StreamingResponse:  # noqa: A002 -- the query's word
+        if format == "csv":
+            return StreamingResponse(figures.export("csv"), media_type="text/csv")
+        return StreamingResponse(figures.export("ndjson"), media_type="application/x-ndjson")
+
+    @app.get("/api/events")
+    def events() -> StreamingResponse:
+        return StreamingResponse(figures.events(), media_type="text/event-stream")
+
+
+def _add_troublemakers(app: FastAPI, figures: Figures) -> None:
+    @app.get("/api/slow")
+    def slow() -> Row:
+        return figures.slow_report()
+
+    @app.get("/api/broken")
+    def broken() -> Row:
+        raise RuntimeError("this view fails on purpose")
+
+
+def _found(row: Row | None) -> Row:
+    if row is None:
+        raise HTTPException(status_code=404)
+    return row

@@ -1,0 +1,72 @@
+"""The demo as a Flask application, measured by hhs_perf."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from flask import Flask, Response, abort, jsonify, request
+from flask.typing import ResponseReturnValue
+
+from hhs_perf import Monitor
+from hhs_perf.adapters.flask import init_app
+
+from .queries import Figures
+
+__all__ = ["create_app"]
+
+
+def create_app(figures: Figures | None = None) -> Flask:
+    """Build the application on `figures`, or on the database file named by `DEMO_DATABASE`."""
+    figures = figures or Figures.open(Path(os.environ["DEMO_DATABASE"]))
+    app = Flask(__name__)
+    init_app(app, Monitor.from_env())
+    _add_lists(app, figures)
+    _add_streams(app, figures)
+    _add_troublemakers(app, figures)
+    return app
+
+
+def _add_lists(app: Flask, figures: Figures) -> None:
+    @app.get("/api/summary")
+    def summary() -> ResponseReturnValue:
+        return jsonify(figures.summary())
+
+    @app.get("/api/accounts")
+    def accounts() -> ResponseReturnValue:
+        limit = request.args.get("limit", default=20, type=int)
+        offset = request.args.get("offset", default=0, type=int)
+        if not 1 <= limit <= 100 or offset < 0:  # noqa: PLR2004 -- the page sizes allowed
+            abort(400)
+        platform = request.args.get("platform")
+        return jsonify(figures.accounts(platform=platform, limit=limit, offset=offset))
+
+    @app.get("/api/accounts/<int:account_key>")
+    def account(account_key: int) -> ResponseReturnValue:
+        return jsonify(figures.account(account_key) or abort(404))
+
+    @app.get("/api/accounts/<int:account_key>/history")
+    def history(account_key: int) -> ResponseReturnValue:
+        return jsonify(figures.history(account_key) or abort(404))
+
+
+def _add_streams(app: Flask, figures: Figures) -> None:
+    @app.get("/api/export")
+    def export() -> ResponseReturnValue:
+        if request.args.get("format") == "csv":
+            return Response(figures.export("csv"), mimetype="text/csv")
+        return Response(figures.export("ndjson"), mimetype="application/x-ndjson")
+
+    @app.get("/api/events")
+    def events() -> ResponseReturnValue:
+        return Response(figures.events(), mimetype="text/event-stream")
+
+
+def _add_troublemakers(app: Flask, figures: Figures) -> None:
+    @app.get("/api/slow")
+    def slow() -> ResponseReturnValue:
+        return jsonify(figures.slow_report())
+
+    @app.get("/api/broken")
+    def broken() -> ResponseReturnValue:
+        raise RuntimeError("this view fails on purpose")

@@ -1,0 +1,33 @@
+"""What must be counted, so that verdicts are exact."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .figures import Quantile
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ..metrics import Threshold
+    from .objectives import Sla
+    from .rules import AlertRule
+
+__all__ = ["thresholds"]
+
+
+def thresholds(
+    slas: Iterable[Sla], rules: Iterable[AlertRule]
+) -> list[tuple[str, tuple[Threshold, ...]]]:
+    """Give each timer's name with the levels, in seconds, that these are judged at.
+
+    They are for `Registry.count_at`. An SLA or rule is exact from the slot on that opens after
+    its levels were handed there.
+    """
+    levels: dict[str, dict[Threshold, None]] = {}
+    objectives = [objective for sla in slas for objective in sla.objectives]
+    for watched in (*objectives, *rules):
+        if isinstance(watched.figure, Quantile):
+            held = levels.setdefault(watched.figure.metric, {})
+            held.update(dict.fromkeys(watched.thresholds()))
+    return [(metric, tuple(held)) for metric, held in levels.items()]

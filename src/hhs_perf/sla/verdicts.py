@@ -1,0 +1,65 @@
+"""Verdicts: how objectives and SLAs stand."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import attrs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from .figures import Kind, Op
+    from .objectives import Status
+
+__all__ = ["ObjectiveVerdict", "SlaVerdict", "worst"]
+
+_WORST_FIRST: Final[tuple[Status, ...]] = ("violated", "warning", "met")
+
+
+def worst(statuses: Iterable[Status]) -> Status:
+    """Give the worst of what is known: violated, warning, met; `unknown` when nothing is."""
+    seen = set(statuses)
+    return next((status for status in _WORST_FIRST if status in seen), "unknown")
+
+
+@attrs.frozen(kw_only=True)
+class ObjectiveVerdict:
+    """How one objective stands.
+
+    `value`, `target`, `warning` and `violated` are seconds or ratios 0..1, as `unit` says; the
+    value is for display, on the side of each level that the exact counts prove, and None where
+    it is not known. `compliance` is the share, 0..1, of the observations that hold the target;
+    for a ratio, that of the good events. `samples` were judged on, in `window`, of the
+    `min_samples` that `met` and `warning` need. `partial` says that the window has more
+    observations than `samples`: those made before the objective was added were not counted at
+    its levels.
+    """
+
+    name: str
+    kind: Kind
+    figure: str
+    metric: str
+    tags: Mapping[str, str]
+    op: Op
+    target: float
+    warning: float | None
+    violated: float
+    unit: str
+    status: Status
+    value: float | None
+    compliance: float | None
+    samples: int
+    min_samples: int
+    window: str
+    partial: bool
+
+
+@attrs.frozen(kw_only=True)
+class SlaVerdict:
+    """How an SLA stands: as its worst objective; `met` only when all of them are."""
+
+    name: str
+    description: str
+    status: Status
+    objectives: tuple[ObjectiveVerdict, ...]

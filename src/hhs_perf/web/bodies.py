@@ -1,0 +1,204 @@
+"""What the routes answer, as values: msgspec writes them, and derives their JSON Schema.
+
+They have no slots: of attrs classes with slots msgspec writes the fields last first.
+"""
+
+from __future__ import annotations
+
+import attrs
+
+from ..collectors.api import ApiFigures
+from ..collectors.cache import CacheFigures
+from ..collectors.database import DatabaseFigures
+from ..collectors.frontend import FrontendFigures
+from ..collectors.scrapers import ScraperFigures
+
+__all__ = [
+    "AlertRow",
+    "AlertsBody",
+    "AlertsSection",
+    "ApiSection",
+    "InFlightRow",
+    "ObjectiveRow",
+    "PluginLine",
+    "SeriesRow",
+    "SettingLine",
+    "SettingsBody",
+    "SlaBody",
+    "SlaRow",
+    "SlaSection",
+    "SummaryBody",
+    "WindowRow",
+]
+
+
+@attrs.frozen(kw_only=True, slots=False)
+class WindowRow:
+    """The window looked back on, and its length in seconds."""
+
+    name: str
+    seconds: float
+
+
+@attrs.frozen(kw_only=True, slots=False)
+class InFlightRow:
+    """Requests under way on one route, and when the oldest of them began."""
+
+    method: str
+    route: str
+    count: int
+    oldest_since: str
+
+
+@attrs.frozen(kw_only=True, slots=False)
+class ApiSection(ApiFigures):
+    """Requests, and what is under way."""
+
+    in_flight: tuple[InFlightRow, ...]
+
+
+@attrs.frozen(kw_only=True, slots=False)
+class ObjectiveRow:
+    """One objective and the verdict on it."""
+
+    name: str
+    status: str
+    metric: str
+    tags: dict[str, str]
+    op: str
+    target: float
+    warning: float | None
+    violated: float | None
+    unit: str
+    value: float | None
+    compliance: float | None
+    samples: int
+    min_samples: int
+    window: str
+    partial: bool
+
+
+@attrs.frozen(kw_only=True, slots=False)
+class SlaRow:
+    """One SLA and its objectives."""
+
+    name: str
+    description: str
+    status: str
+    objectives: tuple[ObjectiveRow, ...]
+
+
+@attrs.frozen(kw_only=True, slots=False)
+class SlaSection:
+    """The worst status over what is known, and every SLA."""
+
+    status: str
+    slas: tuple[SlaRow, ...]
+
+
+@attrs.frozen(kw_only=True, slots=False)
+class AlertRow:
+    """One alert."""
+
+    rule: str
+    severity: str
+    state: str
+    summary: str
+    figure: str
+    tags: dict[str, str]
+    op: str
+    threshold: float
+    unit: str
+    value: float | None
+    samples: int
+    window: str
+    since: str
+    last_at: str
+    inhibited_by: str | None
+    reason: str | None
+
+
+@attrs.frozen(kw_only=True, slots=False)
+class AlertsSection:
+    """Alerts that are pending or firing, and the latest that fired or resolved."""
+
+    active: tuple[AlertRow, ...]
+    history: tuple[AlertRow, ...]
+
+
+@attrs.frozen(kw_only=True, slots=False)
+class _Header:
+    generated_from: str
+    window: WindowRow
+    scope: str
+
+
+@attrs.frozen(kw_only=True, slots=False)
+class SummaryBody(_Header):
+    """`/api/performance`."""
+
+    api: ApiSection
+    cache: CacheFigures
+    database: DatabaseFigures
+    scrapers: ScraperFigures
+    frontend: FrontendFigures
+    sla: SlaSection
+    alerts: AlertsSection
+
+
+@attrs.frozen(kw_only=True, slots=False)
+class SlaBody(_Header):
+    """`/api/performance/sla`."""
+
+    status: str
+    slas: tuple[SlaRow, ...]
+
+
+@attrs.frozen(kw_only=True, slots=False)
+class AlertsBody(_Header):
+    """`/api/performance/alerts`."""
+
+    active: tuple[AlertRow, ...]
+    history: tuple[AlertRow, ...]
+
+
+@attrs.frozen(kw_only=True, slots=False)
+class SettingLine:
+    """One setting; a secret's value is masked."""
+
+    variable: str
+    value: str
+    source: str
+    default: str
+    meaning: str
+
+
+@attrs.frozen(kw_only=True, slots=False)
+class SeriesRow:
+    """How many series are held, how many may be, and what was refused by instrument."""
+
+    held: int
+    most: int
+    refused: dict[str, int]
+
+
+@attrs.frozen(kw_only=True, slots=False)
+class PluginLine:
+    """One plugin."""
+
+    name: str
+    status: str
+    failures: int
+    last_failure: str | None
+
+
+@attrs.frozen(kw_only=True, slots=False)
+class SettingsBody:
+    """`/api/performance/settings`."""
+
+    version: str
+    digest_engine: str
+    settings: tuple[SettingLine, ...]
+    series: SeriesRow
+    plugins: tuple[PluginLine, ...]
+    faults: dict[str, int]

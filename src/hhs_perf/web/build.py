@@ -1,0 +1,173 @@
+"""From what the monitor knows to what the routes answer."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+import attrs
+
+from .._clock import rfc3339
+from .._settings import describe
+from ..collectors import api, cache, database, frontend, scrapers
+from ..sla import worst
+from .bodies import (
+    AlertRow,
+    AlertsBody,
+    AlertsSection,
+    ApiSection,
+    InFlightRow,
+    ObjectiveRow,
+    PluginLine,
+    SeriesRow,
+    SettingLine,
+    SettingsBody,
+    SlaBody,
+    SlaRow,
+    SlaSection,
+    SummaryBody,
+    WindowRow,
+)
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from .._monitor import Monitor
+    from ..metrics import Snapshot
+    from ..sla import Alert, ObjectiveVerdict, SlaVerdict
+
+__all__ = ["alerts_body", "settings_body", "sla_body", "summary_body"]
+
+
+def _spread(value: attrs.AttrsInstance) -> dict[str, Any]:
+    return attrs.asdict(value, recurse=False)
+
+
+def _header(snapshot: Snapshot) -> dict[str, Any]:
+    window = snapshot.window
+    return {
+        "generated_from": rfc3339(snapshot.until),
+        "window": WindowRow(name=window.name, seconds=window.seconds),
+        "scope": snapshot.scope,
+    }
+
+
+def summary_body(monitor: Monitor, window: str) -> SummaryBody:
+    """Build `/api/performance` over `window`."""
+    snapshot = monitor.reader.read(window)
+    return SummaryBody(
+        **_header(snapshot),
+        api=ApiSection(
+            **_spread(api.figures(snapshot)),
+            in_flight=_in_flight(monitor),
+        ),
+        cache=cache.figures(snapshot),
+        database=database.figures(snapshot),
+        scrapers=scrapers.figures(snapshot),
+        frontend=frontend.figures(snapshot),
+        sla=_sla_section(monitor.evaluate()),
+        alerts=_alerts_section(monitor),
+    )
+
+
+def sla_body(monitor: Monitor, window: str | None) -> SlaBody:
+    """Build `/sla`; a `window` is judged instead of each objective's own."""
+    snapshot = monitor.reader.read(window or "1h")
+    section = _sla_section(monitor.evaluate(window=window))
+    return SlaBody(**_header(snapshot), **_spread(section))
+
+
+def alerts_body(monitor: Monitor) -> AlertsBody:
+    """Build `/alerts`."""
+    return AlertsBody(**_header(monitor.reader.read("5m")), **_spread(_alerts_section(monitor)))
+
+
+def settings_body(monitor: Monitor) -> SettingsBody:
+    """Build `/settings`."""
+    return SettingsBody(
+        version=version("hhs-perf"),
+        digest_engine=monitor.metrics.engine.name,
+        settings=tuple(SettingLine(**_spread(row)) for row in describe(monitor.settings)),
+        series=SeriesRow(
+            held=len(monitor.metrics),
+            most=monitor.metrics.max_series,
+            refused=monitor.metrics.refused,
+        ),
+        plugins=tuple(PluginLine(**_spread(row)) for row in monitor.plugins.rows()),
+        faults=dict(monitor.faults),
+    )
+
+
+def _in_flight(monitor: Monitor) -> tuple[InFlightRow, ...]:
+    return tuple(
+        InFlightRow(
+            method=row.method,
+            route=row.route,
+            count=row.count,
+            oldest_since=rfc3339(monitor.timeline.at(row.oldest)),
+        )
+        for row in monitor.in_flight.routes()
+    )
+
+
+def _sla_section(verdicts: tuple[SlaVerdict, ...]) -> SlaSection:
+    return SlaSection(
+        status=worst(verdict.status for verdict in verdicts),
+        slas=tuple(
+            SlaRow(
+                name=verdict.name,
+                description=verdict.description,
+                status=verdict.status,
+                objectives=tuple(_objective(row) for row in verdict.objectives),
+            )
+            for verdict in verdicts
+        ),
+    )
+
+
+def _objective(verdict: ObjectiveVerdict) -> ObjectiveRow:
+    return ObjectiveRow(
+        name=verdict.name,
+        status=verdict.status,
+        metric=verdict.metric,
+        tags=dict(verdict.tags),
+        op=verdict.op,
+        target=verdict.target,
+        warning=verdict.warning,
+        violated=verdict.violated,
+        unit=verdict.unit,
+        value=verdict.value,
+        compliance=verdict.compliance,
+        samples=verdict.samples,
+        min_samples=verdict.min_samples,
+        window=verdict.window,
+        partial=verdict.partial,
+    )
+
+
+def _alerts_section(monitor: Monitor) -> AlertsSection:
+    return AlertsSection(
+        active=tuple(map(_alert, monitor.alerts.active())),
+        history=tuple(map(_alert, monitor.alerts.history())),
+    )
+
+
+def _alert(alert: Alert) -> AlertRow:
+    return AlertRow(
+        rule=alert.rule,
+        severity=alert.severity,
+        state=alert.state,
+        summary=alert.summary,
+        figure=alert.figure,
+        tags=dict(alert.tags),
+        op=alert.op,
+        threshold=alert.threshold,
+        unit=alert.unit,
+        value=alert.value,
+        samples=alert.samples,
+        window=alert.window,
+        since=rfc3339(alert.since),
+        last_at=rfc3339(alert.last_at),
+        inhibited_by=alert.inhibited_by,
+        reason=alert.reason,
+    )

@@ -1,0 +1,253 @@
+"""`hhs-perf demo` as people run it: processes, ports, signals, real HTTP."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import get_args
+
+import attrs
+import httpx
+import pytest
+
+from hhs_perf._clock import SystemClock
+from hhs_perf.demo._server import Framework
+from hhs_perf.demo._traffic import plan
+
+FRAMEWORKS: tuple[Framework, ...] = get_args(Framework)
+
+# The guide's curl lines whose part exists.
+CURL_LINES = (
+    'curl -H "Authorization: Bearer <token>" \\\n  http://localhost:5000/api/performance',
+    'curl -H "Authorization: Bearer <token>" \\\n  http://localhost:5000/api/performance/sla',
+    'curl -H "Authorization: Bearer <token>" \\\n  http://localhost:5000/api/performance/alerts',
+)
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    """What the demo finds: a temporary folder of ours, and nothing set."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("HHS_PERF_")}
+    return kept | {"TMPDIR": str(tmp_path)}
+
+
+def start(environment: dict[str, str], *options: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "hhs_perf", "demo", *options],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def run(environment: dict[str, str], *options: str) -> tuple[int, str, str]:
+    with start(environment, *options) as process:
+        shown, complaints = process.communicate(timeout=50)
+    return process.returncode, shown, complaints
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_counts_equal_what_the_clients_sent(
+    environment: dict[str, str], framework: Framework, tmp_path: Path
+) -> None:
+    """For each route, errors and client errors included; and stdout is the body and no more."""
+    status, shown, complaints = run(
+        environment,
+        *("--requests", "300", "--exit", "--json", "--port", "0", "--framework", framework),
+    )
+    assert (status, complaints) == (0, "")
+    api = json.loads(shown)["api"]
+    visits = plan(300, framework)
+    assert {(row["method"], row["route"]): row["count"] for row in api["routes"]} == Counter(
+        (visit.endpoint.method, visit.endpoint.route) for visit in visits
+    )
+    for route in api["routes"]:
+        statuses = [visit.status for visit in visits if visit.endpoint.route == route["route"]]
+        assert route["errors"] == sum(status >= 500 for status in statuses)
+        assert route["client_errors"] == sum(400 <= status < 500 for status in statuses)
+    assert api["count"] == 300
+    assert api["errors"] == sum(visit.status >= 500 for visit in visits)
+    slow = next(row for row in api["routes"] if row["route"] == "/api/slow")
+    assert slow["min"] >= 0.6
+    assert list(tmp_path.iterdir()) == []
+
+
+@attrs.frozen
+class Demo:
+    process: subprocess.Popen[str]
+    shown: str
+
+    @property
+    def url(self) -> str:
+        found = re.search(r"^  performance  (\S+)$", self.shown, re.MULTILINE)
+        assert found
+        return found[1]
+
+    @property
+    def token(self) -> str:
+        found = re.search(r"^  token        (\S+)$", self.shown, re.MULTILINE)
+        assert found
+        return found[1]
+
+
+@pytest.fixture(params=FRAMEWORKS)
+def demo(request: pytest.FixtureRequest, environment: dict[str, str]) -> Iterator[Demo]:
+    """A demo that goes on serving."""
+    yield from serving(environment, request.param)
+
+
+def serving(environment: dict[str, str], framework: str) -> Iterator[Demo]:
+    options = ("--requests", "40", "--port", "0", "--framework", framework)
+    with start(environment, *options) as process:
+        try:
+            lines = []
+            assert process.stdout
+            for line in process.stdout:
+                lines.append(line)
+                if line.startswith("curl") and line.endswith("/alerts\n"):
+                    break
+            yield Demo(process, "".join(lines))
+        finally:
+            process.terminate()
+
+
+def fetch(line: str) -> str:
+    """Run a curl line; where there is no curl, do as it says."""
+    if shutil.which("curl"):
+        done = subprocess.run(
+            ["sh", "-c", line.replace("curl ", "curl -sS --fail ", 1)],
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=True,
+        )
+        return done.stdout
+    found = re.fullmatch(r'curl -H "(\S+): ([^"]+)"[ \\\n]+(\S+)', line)
+    assert found
+    answer = httpx.get(found[3], headers={found[1]: found[2]}, trust_env=False, timeout=30)
+    return answer.raise_for_status().text
+
+
+def test_it_goes_on_serving_what_it_shows(demo: Demo) -> None:
+    """The lines shown and those of the guide work as they are, and so does `hhs-perf status`."""
+    for section in ("Routes", "SLAs", "All 40 requests were counted"):
+        assert section in demo.shown
+    shown = [line for line in demo.shown.splitlines() if line.startswith("curl")]
+    assert len(shown) == 3
+    port = httpx.URL(demo.url).port
+    guide = [
+        line.replace("<token>", demo.token).replace(":5000", f":{port}") for line in CURL_LINES
+    ]
+    for line in (*shown, *guide):
+        assert json.loads(fetch(line))["generated_from"]
+    page = httpx.get(
+        f"{demo.url}/dashboard",
+        headers={"Authorization": f"Bearer {demo.token}"},
+        trust_env=False,
+    )
+    assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    status = subprocess.run(
+        [sys.executable, "-m", "hhs_perf", "status", demo.url],
+        env={**os.environ, "HHS_PERF_TOKEN": demo.token},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert status.returncode in {0, 1, 2}
+    assert "api-response-time" in status.stdout
+    assert status.stderr == ""
+
+
+def test_nobody_reads_it_without_the_token(demo: Demo) -> None:
+    assert httpx.get(demo.url, trust_env=False).status_code == 401
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_clean(
+    environment: dict[str, str], number: signal.Signals, tmp_path: Path
+) -> None:
+    for demo in serving(environment, "flask"):
+        children = descendants(demo.process.pid)
+        demo.process.send_signal(number)
+        _, complaints = demo.process.communicate(timeout=30)
+        assert (demo.process.returncode, complaints) == (0, "Stopped.\n")
+        assert list(tmp_path.iterdir()) == []
+        assert not any(alive(child) for child in children)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel's help is Linux's")
+def test_its_server_does_not_outlive_it(environment: dict[str, str]) -> None:
+    """Not even when it is killed without a word."""
+    for demo in serving(environment, "fastapi"):
+        children = descendants(demo.process.pid)
+        assert children
+        demo.process.kill()
+        demo.process.wait(30)
+        clock = SystemClock()
+        deadline = clock.monotonic() + 20
+        while any(alive(child) for child in children):
+            assert clock.monotonic() < deadline
+
+
+def descendants(pid: int) -> list[int]:
+    listed = Path(f"/proc/{pid}/task/{pid}/children")
+    children = [int(child) for child in listed.read_text().split()] if listed.exists() else []
+    return [*children, *(each for child in children for each in descendants(child))]
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_it_can_be_stopped_while_it_sends(
+    environment: dict[str, str], number: signal.Signals, status: int, tmp_path: Path
+) -> None:
+    with start(environment, "--requests", "100000", "--port", "0") as process:
+        log = None
+        while log is None and process.poll() is None:
+            log = next(
+                (path for path in tmp_path.glob("*/server.log") if path.stat().st_size), None
+            )
+        process.send_signal(number)
+        shown, complaints = process.communicate(timeout=40)
+    assert (process.returncode, shown, complaints) == (status, "", "")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_taken_port_is_one_line(environment: dict[str, str], tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        status, shown, complaints = run(environment, "--port", str(port))
+    assert (status, shown) == (78, "")
+    assert complaints == (
+        f"hhs-perf: port {port} on 127.0.0.1 is taken by another program; "
+        "choose another one with --port\n"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_server_that_does_not_start_shows_its_log(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    environment["HHS_PERF_SLA_FILE"] = str(tmp_path / "absent.toml")
+    status, shown, complaints = run(environment, "--port", "0", "--exit")
+    assert (status, shown) == (70, "")
+    *log, last = complaints.splitlines()
+    assert any("absent.toml" in line for line in log)
+    assert last.startswith("hhs-perf: the demo cannot start")
+    assert list(tmp_path.iterdir()) == []
