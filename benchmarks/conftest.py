@@ -17,14 +17,13 @@ if TYPE_CHECKING:
     from pytest_benchmark.fixture import BenchmarkFixture
 
 _UNITS: Final = {"ns": 1e9, "us": 1e6, "ms": 1e3, "s": 1.0}
+PEDANTIC: Final = 3  # runs for the table that pytest-benchmark prints
 _BOOK: Final = pytest.StashKey[Book]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the option that keeps a trial run out of the docs."""
-    parser.addoption(
-        "--no-results", action="store_true", help="leave benchmarks/results as it is"
-    )
+    parser.addoption("--no-results", action="store_true", help="leave benchmarks/results as it is")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -45,6 +44,18 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Peer:
+    """What we are compared with: what it runs, the bound on our ratio, None to show it only.
+
+    ``operations`` says how many operations one run makes, if it is another number than ours.
+    """
+
+    run: Callable[[], object]
+    bound: float | None
+    operations: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Bench:
     """Compares, keeps and judges the figures of one test."""
 
@@ -55,7 +66,7 @@ class Bench:
         self,
         what: str,
         ours: Callable[[], object],
-        peers: Mapping[str, tuple[Callable[[], object], float | None]],
+        peers: Mapping[str, Peer],
         *,
         unit: str,
         operations: int = 1,
@@ -63,34 +74,35 @@ class Bench:
         base: Callable[[], object] | None = None,
         clock: Callable[[], float] = time.process_time,
         prepare: Mapping[str, Callable[[], object]] | None = None,
-        notes: Mapping[str, str] | None = None,
     ) -> None:
         """Run all in turns; assert that ours by each peer's, both above ``base``, keeps its bound.
 
-        Costs are shown for one of the ``operations`` that a single call makes.  ``prepare`` holds
-        what comes before the turn of a contender, by its name ("ours" is one) and unmeasured.
+        Costs are those of one of the ``operations`` that a single run of ours makes, and of
+        ``base`` too.  ``prepare`` holds what comes before the turn of a contender, by its name
+        ("ours" is one), unmeasured.
         """
-        contenders = {"ours": ours, **{name: run for name, (run, _) in peers.items()}}
+        contenders = {"ours": ours, **{name: peer.run for name, peer in peers.items()}}
         if base is not None:
             contenders["base"] = base
         costs = interleave(contenders, rounds=rounds, clock=clock, prepare=prepare)
+        for name, samples in costs.items():
+            made = peers[name].operations if name in peers else None
+            costs[name] = [cost / (made or operations) for cost in samples]
         bare = costs.get("base", [0.0] * rounds)
-        each = _UNITS[unit] / operations
-        made = [
+        found = [
             Result(
                 what=what,
                 peer=name,
                 unit=unit,
-                ours=paired_difference(costs["ours"], bare).scaled(each),
-                theirs=paired_difference(costs[name], bare).scaled(each),
+                ours=paired_difference(costs["ours"], bare).scaled(_UNITS[unit]),
+                theirs=paired_difference(costs[name], bare).scaled(_UNITS[unit]),
                 ratio=paired_ratio(costs["ours"], costs[name], bare),
-                bound=bound,
-                note=(notes or {}).get(name, ""),
+                bound=peer.bound,
             )
-            for name, (_, bound) in peers.items()
+            for name, peer in peers.items()
         ]
-        self.benchmark.pedantic(ours, setup=(prepare or {}).get("ours"), rounds=3)
-        self.judge(*made)
+        self.benchmark.pedantic(ours, setup=(prepare or {}).get("ours"), rounds=PEDANTIC)
+        self.judge(*found)
 
     def show(  # noqa: PLR0913  what a figure consists of
         self,

@@ -8,6 +8,7 @@ import pytest
 
 from benchmarks import _hosts
 from benchmarks._drive import AsgiDriver, WsgiDriver
+from benchmarks.conftest import Peer
 from hhs_perf import Monitor
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def test_request_cost_stays_flat(
         bench.compare(
             f"{framework} request after {OLD:,} requests, whole",
             old.batch,
-            {f"the same after {YOUNG}": (young.batch, 1.03)},
+            {f"the same after {YOUNG}": Peer(run=young.batch, bound=1.03)},
             unit="us",
             operations=REQUESTS,
             rounds=60,

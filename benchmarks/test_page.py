@@ -16,6 +16,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 from benchmarks._drive import WsgiDriver
 from benchmarks._fill import Filled
+from benchmarks.conftest import Peer
 from hhs_perf.adapters.flask import init_app
 from hhs_perf.web import allow_all
 
@@ -76,7 +77,7 @@ def test_summary_of_1000_series(bench: Bench, mmap_files: Path) -> None:
         bench.compare(
             "GET /api/performance, 1,000 series of 1,000 values",
             partial(page, 1),
-            {peer: (scrape, 0.2)},
+            {peer: Peer(run=scrape, bound=0.2)},
             unit="ms",
             rounds=15,
             prepare={"ours": _moved(filled)},
@@ -96,7 +97,7 @@ def test_summary_cost_does_not_grow_with_samples(bench: Bench, series: int) -> N
         bench.compare(
             f"GET /api/performance, {series:,} series, after {MANY:,} samples",
             partial(_page(many), 1),
-            {peer: (partial(_page(few), 1), 1.1)},
+            {peer: Peer(run=partial(_page(few), 1), bound=1.1)},
             unit="ms",
             rounds=15,
             prepare={"ours": _moved(many), peer: _moved(few)},

@@ -30,19 +30,21 @@ class InFlight:
     """Holds the scopes of requests under way.
 
     A request's route is found out when somebody looks, since it is not known when it begins.
+    `held` maps scopes to what tells the route; the timers write to it, past `begin` and `end`,
+    whose calls would cost them more than all else here.
     """
 
     def __init__(self) -> None:
-        self._held: dict[RequestScope, Callable[[RequestScope], str | None]] = {}
+        self.held: dict[RequestScope, Callable[[RequestScope], str | None]] = {}
         renew_after_fork(self)
 
     def begin(self, scope: RequestScope, route_of: Callable[[RequestScope], str | None]) -> None:
         """Take a request that begins; `route_of` tells its template, or None if it is not shown."""
-        self._held[scope] = route_of
+        self.held[scope] = route_of
 
     def end(self, scope: RequestScope) -> None:
         """Let go of a request; one that is not held is no error."""
-        self._held.pop(scope, None)
+        self.held.pop(scope, None)
 
     def routes(self) -> tuple[InFlightRoute, ...]:
         """Count what is under way, by method and route, the oldest first.
@@ -51,7 +53,7 @@ class InFlight:
         """
         found: dict[tuple[str, str], list[float]] = {}
         # One C call makes the copy, so no request can begin or end in the middle of it.
-        for scope, route_of in list(self._held.items()):
+        for scope, route_of in list(self.held.items()):
             route = None if scope.streaming else route_of(scope)
             if route is not None:
                 found.setdefault((scope.method, route), []).append(scope.started)
@@ -63,4 +65,4 @@ class InFlight:
 
     def after_fork_in_child(self) -> None:
         """Forget the parent's requests."""
-        self._held.clear()
+        self.held.clear()

@@ -88,7 +88,7 @@ class Monitor:
             _LOG.warning("the variable %s means nothing to hhs_perf", variable)
         # Guards the four fields below.
         self._lock = threading.Lock()
-        self._started = False
+        self.is_started = False
         self._advanced_at = -math.inf
         self._changes = 0
         self._faults: dict[str, int] = {}
@@ -173,24 +173,24 @@ class Monitor:
     def start(self) -> None:
         """Start the tick, unless it runs or was not wanted."""
         with self._lock:
-            if self._started or not self.is_enabled:
+            if self.is_started or not self.is_enabled:
                 return
-            self._started = True
+            self.is_started = True
             if self._ticker is not None:
                 self._ticker.start()
                 self.metrics.use_ticks(ticking=True)
 
     def ensure_started(self) -> None:
         """Do as `start`, at the price of one comparison once that was done."""
-        if not self._started:
+        if not self.is_started:
             self.start()
 
     def close(self) -> None:
         """Stop the tick and tell the plugins; recording goes on, and `start` works again."""
         with self._lock:
-            if not self._started:
+            if not self.is_started:
                 return
-            self._started = False
+            self.is_started = False
         if self._ticker is not None:
             self.metrics.use_ticks(ticking=False)
             self._ticker.stop()

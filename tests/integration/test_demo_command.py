@@ -139,7 +139,8 @@ def fetch(line: str) -> str:
 
 
 def test_it_goes_on_serving_what_it_shows(demo: Demo) -> None:
-    """The lines shown and those of the guide work as they are, and so does `hhs-perf status`."""
+    """The lines shown and the guide's work as they are, so does `status`; all need the token."""
+    assert httpx.get(demo.url, trust_env=False).status_code == 401
     for section in ("Routes", "SLAs", "All 40 requests were counted"):
         assert section in demo.shown
     shown = [line for line in demo.shown.splitlines() if line.startswith("curl")]
@@ -167,10 +168,6 @@ def test_it_goes_on_serving_what_it_shows(demo: Demo) -> None:
     assert status.returncode in {0, 1, 2}
     assert "api-response-time" in status.stdout
     assert status.stderr == ""
-
-
-def test_nobody_reads_it_without_the_token(demo: Demo) -> None:
-    assert httpx.get(demo.url, trust_env=False).status_code == 401
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

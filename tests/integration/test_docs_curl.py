@@ -64,14 +64,17 @@ def _lines(program: str) -> list[str]:
     return list(found)
 
 
-@pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+@pytest.fixture(scope="module", params=["flask", "fastapi"])
+def demo(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Demo]:
     """A demo on a free port, after its traffic, as a newcomer has it."""
     log = tmp_path_factory.mktemp("demo") / "stderr"
+    options = ["--framework", request.param, "--port", "0", "--requests", "300"]
     with (
         log.open("wb") as errors,
         subprocess.Popen(
-            [sys.executable, "-m", "hhs_perf", "demo", "--port", "0", "--requests", "300"],
+            [sys.executable, "-m", "hhs_perf", "demo", *options],
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
-from typing import Any, assert_type
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from typing import assert_type
 
 from fastapi import FastAPI
 from flask import Flask
@@ -75,9 +75,16 @@ async def rows_later(number: int) -> AsyncIterator[int]:
 
 
 assert_type(plain(1, text="a"), bool)
-assert_type(later, Callable[[int], Coroutine[Any, Any, str]])
 assert_type(rows(1), Iterator[int])
 assert_type(rows_later(1), AsyncIterator[int])
+
+
+async def wait() -> None:
+    """Wait for one."""
+    assert_type(await later(1), str)
+    await later("1")  # type: ignore[arg-type]
+
+
 plain("1")  # type: ignore[arg-type]
 plain(1, txt="a")  # type: ignore[call-arg]
 as_callable: Callable[[int], Iterator[int]] = rows

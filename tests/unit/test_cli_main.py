@@ -167,6 +167,20 @@ def test_status_needs_no_library_of_the_demo() -> None:
     assert done.stdout == "[]\n"
 
 
+@pytest.mark.parametrize(
+    ("redirection", "status", "said"),
+    [(">/dev/full", 74, "hhs-perf: No space left on device\n"), (">&-", 0, ""), ("2>&-", 0, "")],
+)
+def test_an_output_that_takes_nothing_is_no_traceback(
+    redirection: str, status: int, said: str
+) -> None:
+    command = f'"{sys.executable}" -m hhs_perf settings {redirection}'
+    done = subprocess.run(
+        ["sh", "-c", command], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stderr) == (status, said)
+
+
 def test_letters_that_a_terminal_lacks_are_no_error() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "hhs_perf", "settings"],

@@ -46,7 +46,7 @@ class RouteTemplates:
         self._alive: list[object] = []
         self._foreign: dict[int, object] = {}
 
-    def __call__(self, scope: MutableMapping[str, Any]) -> str | None:
+    def template_of(self, scope: MutableMapping[str, Any]) -> str | None:
         """Give the template, None if no route matched."""
         endpoint = scope.get("endpoint")
         if endpoint is None:

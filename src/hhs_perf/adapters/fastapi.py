@@ -82,10 +82,10 @@ def init_app(
 
 def _wrap(app: FastAPI, monitor: Monitor, own: set[str]) -> None:
     """Stand outside of all middleware, also of that which is added later."""
-    templates = RouteTemplates(app)
+    template_of = RouteTemplates(app).template_of
 
     def timed(stack: ASGIApp) -> ASGIApp:
-        return AsgiTimer(stack, monitor, templates, own, disconnects=(ClientDisconnect,))
+        return AsgiTimer(stack, monitor, template_of, own, disconnects=(ClientDisconnect,))
 
     build = app.build_middleware_stack
     app.build_middleware_stack = lambda: timed(build())  # type: ignore[method-assign]

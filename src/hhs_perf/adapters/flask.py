@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from .._scope import request_scope
@@ -18,6 +17,8 @@ except ImportError as exc:
     raise ConfigurationError.missing_extra("hhs_perf.adapters.flask", "flask") from exc
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from flask.blueprints import BlueprintSetupState
 
     from .._monitor import Monitor
@@ -87,10 +88,19 @@ def _blueprint(site: Site, prefix: str) -> Blueprint:
                 _rule(prefix, endpoint), endpoint=name, strict_slashes=False
             )
             state.app.url_map.add(rule)
-            state.app.view_functions[name] = partial(_answer, site, endpoint)
+            state.app.view_functions[name] = _view(site, endpoint)
 
     blueprint.record_once(add_rules)
     return blueprint
+
+
+def _view(site: Site, endpoint: Endpoint) -> Callable[[], Response]:
+    def view() -> Response:
+        return _answer(site, endpoint)
+
+    # Flask-Limiter and Flask-WTF tell views apart by these names.
+    view.__name__ = view.__qualname__ = f"{_NAME}_{endpoint.name}"
+    return view
 
 
 def _answer(site: Site, endpoint: Endpoint) -> Response:

@@ -87,7 +87,7 @@ def hhs_perf(context: click.Context) -> None:
     callback=_check_token,
     help="Secret of a role viewer; the variable keeps it out of the list of processes.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the answer's JSON, no tables.")
+@click.option("--json", "as_json", is_flag=True, help="Print them as JSON, no tables.")
 @click.option(
     "--timeout",
     type=float,

@@ -124,9 +124,9 @@ def _show(outcome: Outcome, *, as_json: bool) -> None:
 
 
 def _serve_on(server: DemoServer, *, as_json: bool) -> None:
-    # With --json stdout holds the JSON and nothing else.
-    click.echo(_directions(server), err=as_json)
     try:
+        # With --json stdout holds the JSON and nothing else.
+        click.echo(_directions(server), err=as_json)
         server.wait()
     except (KeyboardInterrupt, _Terminated):
         click.echo("Stopped.", err=True)

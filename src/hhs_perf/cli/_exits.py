@@ -8,6 +8,7 @@ __all__ = [
     "BROKEN_PIPE",
     "CONFIGURATION",
     "INTERRUPTED",
+    "IO_ERROR",
     "MET",
     "MISCOUNTED",
     "SOFTWARE",
@@ -29,6 +30,7 @@ MISCOUNTED: Final = 1
 
 USAGE: Final = 64
 SOFTWARE: Final = 70
+IO_ERROR: Final = 74
 CONFIGURATION: Final = 78
 
 INTERRUPTED: Final = 130

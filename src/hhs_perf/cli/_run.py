@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import logging
 import os
 import sys
@@ -27,15 +28,25 @@ _LOG: Final = logging.getLogger("hhs_perf.cli")
 
 def run(arguments: Sequence[str]) -> int:
     """Run the command that `arguments` name and give its exit status."""
-    for stream in (sys.stdout, sys.stderr):
-        # A terminal that cannot show a letter gets a `?` for it, not a crash.
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")
-    status = _outcome(arguments)
+    with contextlib.ExitStack() as opened:
+        for name in ("stdout", "stderr"):
+            if getattr(sys, name) is None:  # closed by the shell: `>&-`
+                setattr(sys, name, opened.enter_context(Path(os.devnull).open("w")))
+                opened.callback(setattr, sys, name, None)
+            # A terminal that cannot show a letter gets a `?` for it, not a crash.
+            elif isinstance(getattr(sys, name), io.TextIOWrapper):
+                getattr(sys, name).reconfigure(errors="replace")
+        return _flushed(_outcome(arguments))
+
+
+def _flushed(status: int) -> int:
     try:
         sys.stdout.flush()
     except BrokenPipeError:
         return _reader_left()
+    except OSError as exc:
+        _reader_left()
+        return _fail(*_explain(exc))
     return status
 
 
@@ -59,6 +70,8 @@ def _explain(exc: Exception) -> tuple[str, int]:
             return str(exc), _exits.UNREACHABLE
         case ConfigurationError():
             return str(exc), _exits.CONFIGURATION
+        case OSError():
+            return exc.strerror or type(exc).__name__, _exits.IO_ERROR
         case HhsPerfError():
             return str(exc), _exits.SOFTWARE
         case _:

@@ -90,6 +90,27 @@ class ApiCollector:
         if streamed is not None:
             metrics.timer(STREAM, method=method, route=route).record(streamed)
 
+    def taker(
+        self, method: str, route: str, kind: Kind, status: int
+    ) -> Callable[[float, float], None]:
+        """Give a function of seconds and end that takes requests of one sort, as `record` does.
+
+        It costs half of `record`, and may be kept as long as the monitor lives.
+        """
+        metrics = self._metrics
+        answer = "5xx" if status >= 500 else _CLASSES[status // 100]  # noqa: PLR2004
+        take, count, buffer = self._bind((method, route, kind, answer))
+
+        def take_one(seconds: float, ended: float) -> None:
+            if ended >= metrics.due_at:
+                metrics.flush_if_free()
+            take(seconds)
+            count(1.0)
+            if len(buffer) >= _FLUSH_AT:
+                metrics.flush_if_free()
+
+        return take_one
+
     def _bind(
         self, key: tuple[str, str, str, str]
     ) -> tuple[Callable[[float], None], Callable[[float], None], list[float]]:

@@ -121,6 +121,8 @@ class DemoServer:
         Raises `ConfigurationError` if the port or a package is not to be had and `DemoError` if
         the server does not start.
         """
+        if os.name != "posix":
+            raise ConfigurationError("the demo hands a socket to its server, which needs POSIX")
         missing = [name for name in _NEEDS[framework] if find_spec(name) is None]
         if missing:
             raise ConfigurationError.missing_extra(f"the demo on {framework}", "demo")

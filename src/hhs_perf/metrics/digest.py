@@ -88,9 +88,7 @@ class _FastDigest:
     def merge(self, other: Digest) -> None:
         if not isinstance(other, _FastDigest):
             raise TypeError("digests of two engines do not merge; build one from the other first")
-        # Empty digests are skipped: the merge would take their missing minimum for a value.
-        if other._digest.n_values:  # noqa: SLF001 - the same class
-            self._digest.merge_inplace(other._digest)  # noqa: SLF001
+        self._digest.merge_inplace(other._digest)  # noqa: SLF001 - the same class
 
     def quantile(self, q: float) -> float:
         if not self._digest.n_values:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
@@ -12,7 +13,7 @@ from ..metrics import WINDOWS
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Checks", "joined", "plain_number", "plain_tags", "shown"]
+__all__ = ["Checks", "joined", "key_text", "plain_number", "plain_tags", "shown"]
 
 _LONGEST_SHOWN: Final = 60
 
@@ -25,6 +26,11 @@ def shown(value: object) -> str:
         return "a number with too many digits"
     text = text if text.isprintable() else ascii(text)
     return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
+
+
+def key_text(key: str) -> str:
+    """Give one part of a dotted key as a message shows it: quoted unless it is a plain word."""
+    return key if re.fullmatch(r"[\w.-]+", key, re.ASCII) else shown(key)
 
 
 def joined(prefix: str, key: str) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import attrs
 
 from ..exceptions import ConfigurationError
-from ._checks import joined, shown
+from ._checks import joined, key_text, shown
 from .figures import Quantile, Ratio, Selector
 from .objectives import QuantileObjective, RatioObjective, Sla
 from .rules import AlertRule
@@ -36,30 +36,27 @@ _OF_RULE: Final = (
 )  # fmt: skip
 _NEEDED: Final = frozenset({"target", "threshold", "metric", "quantile", "good", "total"})
 _QUANTILE_NAME: Final = re.compile(r"p(\d{1,9}(?:\.\d{1,9})?)", re.ASCII)
-_BARE_KEY: Final = re.compile(r"[\w.-]+", re.ASCII)
 
 
-def _key(*parts: str) -> str:
-    return ".".join(part if _BARE_KEY.fullmatch(part) else shown(part) for part in parts)
-
-
-def _in_proportion(level: float, old: float, new: object, *, is_ratio: bool) -> float:
-    """Move `level` as its target moved; what cannot be computed is left to the checks."""
+def _in_proportion(level: float, old: float, new: object, *, is_ratio: bool) -> float | None:
+    """Move `level` as its target moved; None where the target has a mistake, which is told."""
     if isinstance(new, bool) or not isinstance(new, int | float):
-        return level
+        return None
     try:
         at, was, now = (Fraction(str(number)) for number in (level, old, new))
         if is_ratio and at > was:  # it keeps its place between the target and 1
-            return float(1 - (1 - at) * (1 - now) / (1 - was))
-        return float(at * now / was)
-    except (ValueError, OverflowError, ZeroDivisionError):  # not finite, too large, or at an end
-        return level
+            moved = float(1 - (1 - at) * (1 - now) / (1 - was))
+        else:
+            moved = float(at * now / was)
+    except (ValueError, OverflowError, ZeroDivisionError):  # not finite, too large, or from 0
+        return None
+    return moved if moved >= 0 and (moved <= 1 or not is_ratio) else None
 
 
 def _known_keys(checks: Checks, at: str, table: Table, known: Iterable[str]) -> None:
     for key in table:
         if key not in known:
-            checks(joined(at, _key(key)), f"is unknown; known are {', '.join(known)}")
+            checks(joined(at, key_text(key)), f"is unknown; known are {', '.join(known)}")
 
 
 def _is_enabled(checks: Checks, at: str, table: Table) -> bool:
@@ -119,7 +116,7 @@ def apply_slas(checks: Checks, table: Table, slas: Iterable[Sla]) -> list[Sla]:
     """Give `slas` as `[sla]` changes them; mistakes go to `checks`."""
     held = {sla.name: sla for sla in slas}
     for name, value in table.items():
-        at = _key(name)
+        at = key_text(name)
         if not isinstance(value, Mapping):
             checks(at, f"must be a table, got {shown(value)}")
             continue
@@ -140,7 +137,7 @@ def _sla(checks: Checks, at: str, name: str, table: Table, old: Sla | None) -> S
         if not _is_objective(key):
             if key not in ("description", "enabled"):
                 known = "description, enabled, ratio, and quantiles such as p95"
-                checks(joined(at, _key(key)), f"is unknown; known are {known}")
+                checks(joined(at, key_text(key)), f"is unknown; known are {known}")
         elif not isinstance(value, Mapping):
             checks(joined(at, key), f"must be a table, got {shown(value)}")
         else:
@@ -222,7 +219,7 @@ def apply_alerts(checks: Checks, table: Table, rules: Iterable[AlertRule]) -> li
     """Give `rules` as `[alerts]` changes them; mistakes go to `checks`."""
     held = {rule.name: rule for rule in rules}
     for name, value in table.items():
-        at = joined("alerts", _key(name))
+        at = joined("alerts", key_text(name))
         if not isinstance(value, Mapping):
             checks(at, f"must be a table, got {shown(value)}")
             continue

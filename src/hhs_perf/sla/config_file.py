@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 from ..exceptions import ConfigurationError
-from ._checks import Checks, shown
+from ._checks import Checks, key_text, shown
 from ._tables import apply_alerts, apply_slas
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def apply(
             if not settings_allowed:
                 checks(key, "stands here in vain: only the file HHS_PERF_CONFIG has settings")
         elif key not in _TABLES:
-            checks(shown(key), f"is unknown; known are {', '.join(_TABLES)}")
+            checks(key_text(key), f"is unknown; known are {', '.join(_TABLES)}")
         elif not isinstance(value, Mapping):
             checks(key, f"must be a table, got {shown(value)}")
     changed_slas = apply_slas(checks, _table(table, "sla"), slas)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from ..metrics import WINDOWS, window_named
+from ..metrics import WINDOWS
 from .evidence import remember
 from .verdicts import ObjectiveVerdict, SlaVerdict, worst
 
@@ -19,20 +19,20 @@ if TYPE_CHECKING:
 
 __all__ = ["judge", "judge_all"]
 
+_NAMES: Final = [window.name for window in WINDOWS]
+_FROM: Final = {name: _NAMES[index:] for index, name in enumerate(_NAMES)}
+"""Each window with the longer ones that follow it."""
 
-def judge(sla: Sla, read: Callable[[str], Snapshot], *, window: str | None = None) -> SlaVerdict:
+
+def judge(sla: Sla, read: Callable[[str], Snapshot]) -> SlaVerdict:
     """Judge `sla` on what `read(window)` gives; changes nothing.
 
     An objective is judged on its window when that has enough observations, else on the next
     longer one that has. Too few for `met` or `warning` can be enough for `violated`: when the
     chance of so many bad ones under the target is less than 0.001.
-
-    With `window` (`5m`, `1h`, `24h`) all are judged on that one, and on no longer one. Raises
-    UnknownWindowError for another.
     """
     figures = remember(read)
-    only = None if window is None else window_named(window).name
-    objectives = tuple(_judge(objective, figures, only) for objective in sla.objectives)
+    objectives = tuple(_judge(objective, figures) for objective in sla.objectives)
     return SlaVerdict(
         name=sla.name,
         description=sla.description,
@@ -52,18 +52,18 @@ def _sum_up(statuses: list[Status]) -> Status:
     return "unknown" if status == "met" and "unknown" in statuses else status
 
 
-def _judge(objective: Objective, figures: Figures, only: str | None) -> ObjectiveVerdict:
+def _judge(objective: Objective, figures: Figures) -> ObjectiveVerdict:
     status: Status = "unknown"
-    for window in [only] if only is not None else _from(objective.window):
+    for window in _FROM[objective.window]:
         evidence = figures.evidence(objective.figure, window)
-        status = _status(objective, evidence)
+        samples = min(map(evidence.counted, objective.cuts))
+        status = _status(objective, evidence, samples)
         if status != "unknown":
             break
-    samples = _samples(objective, evidence)
     return ObjectiveVerdict(
         name=objective.name,
         kind=objective.kind,
-        figure=str(objective.figure),
+        figure=objective.label,
         metric=objective.figure.metric,
         tags=objective.figure.tags,
         op=objective.op,
@@ -73,7 +73,7 @@ def _judge(objective: Objective, figures: Figures, only: str | None) -> Objectiv
         unit=objective.unit,
         status=status,
         value=_shown(objective, status, evidence.value),
-        compliance=evidence.share(objective.target_cut, below=objective.asks_low),
+        compliance=evidence.share(objective.cuts.target, below=objective.asks_low),
         samples=samples,
         min_samples=objective.needs,
         window=window,
@@ -81,36 +81,25 @@ def _judge(objective: Objective, figures: Figures, only: str | None) -> Objectiv
     )
 
 
-def _from(shortest: str) -> list[str]:
-    names = [window.name for window in WINDOWS]
-    return names[names.index(shortest) :]
-
-
-def _samples(objective: Objective, evidence: Evidence) -> int:
-    return min(evidence.counted(cut) for cut in objective.thresholds())
-
-
-def _status(objective: Objective, evidence: Evidence) -> Status:
-    samples = _samples(objective, evidence)
+def _status(objective: Objective, evidence: Evidence, samples: int) -> Status:
     if not samples:
         return "unknown"
+    cuts, low = objective.cuts, objective.asks_low
     enough = samples >= objective.needs
-    low = objective.asks_low
-    if evidence.is_below(objective.violated_cut) != low:
-        clear = enough or evidence.is_clear(objective.violated_cut)
-        return "violated" if clear else "unknown"
+    if evidence.is_below(cuts.violated) != low:
+        return "violated" if enough or evidence.is_clear(cuts.violated) else "unknown"
     if not enough:
         return "unknown"
-    return "met" if evidence.is_below(objective.met_cut) == low else "warning"
+    return "met" if evidence.is_below(cuts.met) == low else "warning"
 
 
 def _shown(objective: Objective, status: Status, value: float | None) -> float | None:
     """Move an estimate to where the status says that the figure is."""
     if value is None or status == "unknown":
         return value
-    low = objective.asks_low
-    value = _moved(value, objective.met_cut, below=low == (status == "met"))
-    return _moved(value, objective.violated_cut, below=low == (status != "violated"))
+    cuts, low = objective.cuts, objective.asks_low
+    value = _moved(value, cuts.met, below=low == (status == "met"))
+    return _moved(value, cuts.violated, below=low == (status != "violated"))
 
 
 def _moved(value: float, cut: Cut, *, below: bool) -> float:

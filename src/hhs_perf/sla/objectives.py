@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 from functools import lru_cache
-from typing import TYPE_CHECKING, ClassVar, Final, Literal, cast
+from typing import TYPE_CHECKING, ClassVar, Final, Literal, NamedTuple, cast
 
 import attrs
 
@@ -36,6 +36,18 @@ Status = Literal["met", "warning", "violated", "unknown"]
 _MISLEADING: Final = frozenset({"ms", "us", "µs", "ns", "min", "h", "%", "percent"})
 
 
+class Cuts(NamedTuple):
+    """Where verdicts change.
+
+    `met` ends at the warning level, which itself warns, or at the target; `violated` begins past
+    a level of its own, or where the target is missed.
+    """
+
+    met: Cut
+    target: Cut
+    violated: Cut
+
+
 @lru_cache(maxsize=256)
 def _four_fifths(target: float) -> float:
     # By fractions, since 0.8 * 0.1 is 0.08000000000000002 in doubles.
@@ -58,6 +70,8 @@ class _Levels:
     violated: float | None = attrs.field(default=None, converter=_optional_number)
     window: str = "1h"
     min_samples: int | None = None
+    cuts: Cuts = attrs.field(init=False, repr=False, eq=False)
+    label: str = attrs.field(init=False, repr=False, eq=False)
 
     @property
     def warning_level(self) -> float | None:
@@ -74,29 +88,28 @@ class _Levels:
         """Tell whether small figures are the good ones."""
         return is_low_side(self.op)
 
-    @property
-    def target_cut(self) -> Cut:
-        """Where the target is held or not."""
-        return cut_at(self.op, self.target)
-
-    @property
-    def met_cut(self) -> Cut:
-        """Where `met` ends: at a warning level it warns, so the level itself is not met."""
-        if (level := self.warning_level) is None:
-            return self.target_cut
-        return cut_at("<" if self.asks_low else ">", level)
-
-    @property
-    def violated_cut(self) -> Cut:
-        """Where `violated` begins: beyond a level of its own, else where the target is missed."""
-        if self.violated is None or self.violated == self.target:
-            return self.target_cut
-        return cut_at("<=" if self.asks_low else ">=", self.violated)
-
     def thresholds(self) -> tuple[Threshold, ...]:
         """Give the levels at which observations must be counted, so that the verdict is exact."""
-        cuts = (self.met_cut, self.target_cut, self.violated_cut)
-        return tuple(dict.fromkeys(cuts))
+        return tuple(dict.fromkeys((self.cuts.met, self.cuts.target, self.cuts.violated)))
+
+    def _cuts(self) -> Cuts:
+        target = cut_at(self.op, self.target)
+        met = violated = target
+        if (level := self.warning_level) is not None:
+            met = cut_at("<" if self.asks_low else ">", level)
+        if self.violated is not None and self.violated != self.target:
+            violated = cut_at("<=" if self.asks_low else ">=", self.violated)
+        return Cuts(met, target, violated)
+
+    def _finish(self, figure: Figure) -> None:
+        """Check all, then keep what each verdict needs and the fields imply."""
+        checks = Checks(self.name if isinstance(self.name, str) else "")
+        checks.word("name", self.name)
+        check_figure(checks, "", figure)
+        self._check_levels(checks)
+        checks.done()
+        object.__setattr__(self, "cuts", self._cuts())
+        object.__setattr__(self, "label", str(figure))
 
     def _check_levels(self, checks: Checks) -> None:
         if checks.word("unit", self.unit) and self.unit in _MISLEADING:
@@ -147,11 +160,7 @@ class QuantileObjective(_Levels):
         return Quantile(metric=self.metric, quantile=self.quantile, tags=self.tags)
 
     def __attrs_post_init__(self) -> None:
-        checks = Checks(self.name if isinstance(self.name, str) else "")
-        checks.word("name", self.name)
-        check_figure(checks, "", self.figure)
-        self._check_levels(checks)
-        checks.done()
+        self._finish(self.figure)
 
     @property
     def warning_level(self) -> float | None:
@@ -192,11 +201,7 @@ class RatioObjective(_Levels):
         return Ratio(good=self.good, total=self.total)
 
     def __attrs_post_init__(self) -> None:
-        checks = Checks(self.name if isinstance(self.name, str) else "")
-        checks.word("name", self.name)
-        check_figure(checks, "", self.figure)
-        self._check_levels(checks)
-        checks.done()
+        self._finish(self.figure)
 
     @property
     def needs(self) -> int:
@@ -243,8 +248,3 @@ class Sla:
         """Give the same SLA, judged on `window` instead of each objective's own."""
         changed = (attrs.evolve(objective, window=window) for objective in self.objectives)
         return attrs.evolve(self, objectives=tuple(changed))
-
-    @property
-    def figures(self) -> tuple[Figure, ...]:
-        """The figures that the objectives are about."""
-        return tuple(objective.figure for objective in self.objectives)

@@ -24,6 +24,9 @@ __all__ = ["AsgiTimer"]
 
 _SERVER_ERROR: Final = 500
 _CLIENT_GONE: Final = 499  # nginx's word for a client that left before it was answered
+_OTHER_ENDS: Final = frozenset(
+    ("http.response.trailers", "http.response.pathsend", "http.response.zerocopysend")
+)
 _LAST_WORDS: Final = frozenset(
     ("lifespan.shutdown.complete", "lifespan.shutdown.failed", "lifespan.startup.failed")
 )
@@ -58,9 +61,10 @@ class AsgiTimer:
             return
         recorder = self._recorder
         try:
-            recorder.ensure_started()
+            if not recorder.monitor.is_started:
+                recorder.monitor.start()
             request = _Request(recorder, self._disconnects, scope, send)
-            recorder.begin(request, recorder.shown)
+            recorder.held[request] = recorder.shown
         except Exception as error:  # noqa: BLE001 -- the border
             recorder.fault(error)
             await self.app(scope, receive, send)
@@ -101,10 +105,18 @@ class AsgiTimer:
 class _Request(RequestScope):
     """A request with its response, which it sees on the way to the server.
 
-    One object and not three, since each costs a tenth of what timing may cost.
+    One object for both, since each costs a tenth of what timing may cost.
     """
 
-    __slots__ = ("_disconnects", "_first_byte", "_recorder", "_send", "_status", "_trailers")
+    __slots__ = (
+        "_disconnects",
+        "_first_byte",
+        "_headers",
+        "_recorder",
+        "_send",
+        "_status",
+        "_trailers",
+    )
 
     def __init__(
         self,
@@ -113,21 +125,35 @@ class _Request(RequestScope):
         scope: Scope,
         send: Send,
     ) -> None:
-        RequestScope.__init__(
-            self, METHODS.get(scope["method"], OTHER_METHOD), recorder.now(), scope
-        )
+        # What RequestScope.__init__ does, without the call.
+        self.method = METHODS.get(scope["method"], OTHER_METHOD)
+        self.started = recorder.now()
+        self.source = scope
+        self.is_open = True
+        self.streaming = False
+        self.route = None
+        self._kind = None
+        self.at_response_start = None
         self._recorder = recorder
         self._disconnects = disconnects
         self._send = send
         self._status = 0
         self._trailers = False
         self._first_byte: float | None = None
+        self._headers: Iterable[tuple[bytes, bytes]] = ()
 
     async def send(self, message: Message) -> None:
         """Be the `send` that the application calls."""
         kind = message["type"]
         if kind == "http.response.start":
-            message = self._start(message)
+            status = self._status = message["status"]
+            self._headers = message.get("headers", ())
+            if (
+                status >= _SERVER_ERROR
+                or self.at_response_start is not None
+                or "trailers" in message
+            ):
+                message = self._start(message)
         try:
             await self._send(message)
         except OSError:
@@ -136,68 +162,60 @@ class _Request(RequestScope):
                 self.finish()
             raise
         if kind == "http.response.body":
-            if message.get("more_body") or self._trailers or not self.is_open:
-                return
-            # Here, not when the application returns: tasks in the background come in between.
+            if message.get("more_body"):
+                if self._first_byte is None:
+                    self._note_first_byte()
+            elif self.is_open and not self._trailers:
+                # Not when the application returns: tasks in the background come in between.
+                self.finish()
+        elif self.is_open and kind in _OTHER_ENDS and self._is_last(message):
             self.finish()
-        elif kind == "http.response.start":
-            if self.streaming:
-                self._first_byte = self._recorder.now()
-        elif self.is_open and self._is_last(kind, message):
-            self.finish()
-
-    def _is_last(self, kind: str, message: Message) -> bool:
-        if kind == "http.response.trailers":
-            return not message.get("more_trailers")
-        if kind == "http.response.zerocopysend":
-            return not (message.get("more_body") or self._trailers)
-        return kind == "http.response.pathsend" and not self._trailers
 
     def _start(self, message: Message) -> Message:
         recorder = self._recorder
         try:
-            status = self._status = message["status"]
-            if status >= _SERVER_ERROR and isinstance(sys.exception(), self._disconnects):
+            self._trailers = message.get("trailers", False)
+            if self._status >= _SERVER_ERROR and isinstance(sys.exception(), self._disconnects):
                 # A framework's answer to its own word for a client that has left.
                 self._status = _CLIENT_GONE
-            if self.route is None:
-                self.route = recorder.route_of(self.source)
-            if "trailers" in message:
-                self._trailers = message["trailers"]
-            headers = message.get("headers", ())
-            for name, value in headers:
-                if name == b"content-type":
-                    if b"text/event-stream" in value:
-                        self.streaming = True
-                    break
             if self.at_response_start is not None:
-                pairs = [(n.decode("latin-1"), v.decode("latin-1")) for n, v in headers]
-                recorder.respond(self, pairs)
-                changed = [(n.lower().encode("latin-1"), v.encode("latin-1")) for n, v in pairs]
-                return {**message, "headers": changed}
+                return {**message, "headers": self._let_change(self._headers)}
         except Exception as error:  # noqa: BLE001 -- the border
             recorder.fault(error)
         return message
+
+    def _let_change(self, headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+        recorder = self._recorder
+        self.route = self.route or recorder.route_of(self.source)
+        pairs = [(n.decode("latin-1"), v.decode("latin-1")) for n, v in headers]
+        recorder.respond(self, pairs)
+        return [(n.lower().encode("latin-1"), v.encode("latin-1")) for n, v in pairs]
+
+    def _note_first_byte(self) -> None:
+        """Judge a stream to this moment; only now, since whole bodies need no such look."""
+        self._first_byte = self._recorder.now()
+        if not self.streaming:
+            types = [value for name, value in self._headers if name.lower() == b"content-type"]
+            self.streaming = any(b"text/event-stream" in value.lower() for value in types)
+
+    def _is_last(self, message: Message) -> bool:
+        if message["type"] == "http.response.trailers":
+            return not message.get("more_trailers")
+        return not (message.get("more_body") or self._trailers)
 
     def fail(self, error: BaseException) -> None:
         """Record a request whose application raised, unless its response was complete."""
         if not self.is_open:
             return
-        if isinstance(error, self._disconnects):
-            self.finish(unanswered=_CLIENT_GONE)
-        else:
-            self.finish(failed=True)
+        if not isinstance(error, self._disconnects):
+            self._status = _SERVER_ERROR
+        elif not self._status:
+            self._status = _CLIENT_GONE
+        self.finish()
 
-    def finish(self, *, failed: bool = False, unanswered: int = _SERVER_ERROR) -> None:
-        """Record the request; `unanswered` is the status of one that got no response."""
-        recorder = self._recorder
-        if not self._status:
-            self._status = unanswered
-            try:
-                self.route = self.route or recorder.route_of(self.source)
-            except Exception as error:  # noqa: BLE001 -- the border
-                recorder.fault(error)
-        recorder.finish(self, self._status, self._first_byte, failed=failed)
+    def finish(self) -> None:
+        """Record the request, as a server's error if nothing was answered."""
+        self._recorder.finish(self, self._status or _SERVER_ERROR, self._first_byte)
 
 
 class _Handshake:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from .._scope import RequestScope
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from .._monitor import Monitor
+    from .._scope import Kind, RequestScope
 
 __all__ = ["METHODS", "OTHER_METHOD", "UNMATCHED", "WEBSOCKETS", "RequestRecorder"]
 
@@ -28,23 +27,7 @@ METHODS: Final = {
 """The HTTP methods, each with the tag that it is counted under."""
 
 _BORDER: Final = "request timing"
-_MOST_REMEMBERED: Final = 10_000
-
-
-class _LeftOut(dict[str, bool]):
-    """Tells whether a route is left untimed, and remembers the answer."""
-
-    def __init__(self, own: Iterable[str], patterns: Iterable[str]) -> None:
-        super().__init__(dict.fromkeys(own, True))
-        patterns = tuple(patterns)
-        self._exact = frozenset(each for each in patterns if not each.endswith("*"))
-        self._starts = tuple(each[:-1] for each in patterns if each.endswith("*"))
-
-    def __missing__(self, route: str) -> bool:
-        answer = route in self._exact or route.startswith(self._starts)
-        if len(self) < _MOST_REMEMBERED:
-            self[route] = answer
-        return answer
+_MOST_TAKERS: Final = 10_000
 
 
 class RequestRecorder:
@@ -56,8 +39,17 @@ class RequestRecorder:
     the library is kept from the host: it is logged once per cause and counted.
     """
 
-    __slots__ = ("_end", "_left_out", "_record", "begin", "ensure_started", "monitor", "now",
-                 "route_of", "shown")  # fmt: skip
+    __slots__ = (
+        "_collector",
+        "_ignored",
+        "_ignored_starts",
+        "_takers",
+        "held",
+        "monitor",
+        "now",
+        "route_of",
+        "shown",
+    )
 
     def __init__(
         self,
@@ -67,14 +59,19 @@ class RequestRecorder:
     ) -> None:
         self.monitor = monitor
         self.route_of = route_of
-        # Bound once: every request would pay for the way to them through the monitor.
+        # Bound once: every request would pay for the way to them.
         self.now: Callable[[], float] = monitor.clock.monotonic
-        self.ensure_started = monitor.ensure_started
-        self.begin = monitor.in_flight.begin
+        self.held = monitor.in_flight.held
         self.shown = self.route_shown
-        self._end = monitor.in_flight.end
-        self._record = monitor.collectors.api.record
-        self._left_out = _LeftOut(own_routes, monitor.settings.web.ignore_routes)
+        self._collector = monitor.collectors.api
+        patterns = monitor.settings.web.ignore_routes
+        self._ignored = frozenset([*own_routes, *patterns])
+        self._ignored_starts = tuple(each[:-1] for each in patterns if each.endswith("*"))
+        self._takers: dict[tuple[str, str, Kind | None, int], Callable[[float, float], None]] = {}
+
+    def is_ignored(self, route: str) -> bool:
+        """Tell whether a route is left untimed."""
+        return route in self._ignored or route.startswith(self._ignored_starts)
 
     def route_shown(self, scope: RequestScope) -> str | None:
         """Tell the route of a request under way, None for one that is left out."""
@@ -82,7 +79,7 @@ class RequestRecorder:
         if source is None:
             return None  # it ended a moment ago
         route = scope.route or self.route_of(source) or UNMATCHED
-        return None if self._left_out[route] else route
+        return None if self.is_ignored(route) else route
 
     def respond(self, scope: RequestScope, headers: list[tuple[str, str]]) -> None:
         """Let those who asked for it see and change the headers, once."""
@@ -93,41 +90,52 @@ class RequestRecorder:
             except Exception as error:  # noqa: BLE001 -- the border
                 self.monitor.note_fault("response start", error)
 
-    def finish(
-        self, scope: RequestScope, status: int, first_byte: float | None, *, failed: bool
-    ) -> None:
-        """Take a request that ends now; `first_byte` is a monotonic reading."""
+    def finish(self, scope: RequestScope, status: int, first_byte: float | None = None) -> None:
+        """Take a request that ends now; `first_byte` is the monotonic reading of a stream's."""
         ended = self.now()
+        source, scope.source = scope.source, None
         scope.is_open = False
-        scope.source = None
         try:
-            self._end(scope)
-            route = scope.route or UNMATCHED
-            if self._left_out[route]:
-                return
-            seconds = ended - scope.started
+            self.held.pop(scope, None)
+            route = scope.route
+            if route is None:
+                route = scope.route = self.route_of(source) or UNMATCHED
+            # The property would cost a call.
+            key = (route, scope.method, scope._kind, status)  # noqa: SLF001
+            take = self._takers.get(key) or self._make_taker(key)
             if not scope.streaming:
-                self._record(scope.method, route, scope.kind, status, seconds, ended, failed=failed)
-                return
-            self._record(
-                scope.method,
-                route,
-                scope.kind,
-                status,
-                seconds if first_byte is None else first_byte - scope.started,
-                ended,
-                failed=failed,
-                streamed=seconds,
-            )
+                take(ended - scope.started, ended)
+            elif not self.is_ignored(route):
+                self._collector.record(
+                    scope.method,
+                    route,
+                    scope.kind,
+                    status,
+                    (ended if first_byte is None else first_byte) - scope.started,
+                    ended,
+                    streamed=ended - scope.started,
+                )
         except Exception as error:  # noqa: BLE001 -- the border
             self.fault(error)
+
+    def _make_taker(self, key: tuple[str, str, Kind | None, int]) -> Callable[[float, float], None]:
+        route, method, kind, status = key
+        if len(self._takers) >= _MOST_TAKERS:
+            self._takers.clear()
+        taker = (
+            _take_nothing
+            if self.is_ignored(route)
+            else self._collector.taker(method, route, kind or "uncached", status)
+        )
+        self._takers[key] = taker
+        return taker
 
     def count_websocket(self, source: object) -> None:
         """Count the opening of a websocket, in `http.server.websockets{route}`."""
         try:
-            self.ensure_started()
+            self.monitor.ensure_started()
             route = self.route_of(source) or UNMATCHED
-            if not self._left_out[route]:
+            if not self.is_ignored(route):
                 self.monitor.metrics.counter(WEBSOCKETS, route=route).add(1)
         except Exception as error:  # noqa: BLE001 -- the border
             self.fault(error)
@@ -135,3 +143,7 @@ class RequestRecorder:
     def fault(self, error: Exception) -> None:
         """Log and count what went wrong in timing a request."""
         self.monitor.note_fault(_BORDER, error)
+
+
+def _take_nothing(_seconds: float, _ended: float) -> None:
+    """Take a request to a route that is left out."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from .._scope import RequestScope, current
-from .recorder import RequestRecorder
+from .recorder import METHODS, OTHER_METHOD, UNMATCHED, RequestRecorder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["WsgiTimer"]
 
+_LENGTH: Final = len("content-type")
 _UNANSWERED: Final = 500  # what a server answers when the application has not
 
 
@@ -42,14 +43,21 @@ class WsgiTimer:
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request."""
         recorder = self._recorder
-        scope = recorder.begin(environ.get("REQUEST_METHOD", ""), environ)
-        if scope is None:
+        try:
+            if not recorder.monitor.is_started:
+                recorder.monitor.start()
+            method = METHODS.get(environ.get("REQUEST_METHOD", ""), OTHER_METHOD)
+            scope = RequestScope(method, recorder.now(), environ)
+            # Not the response: a table that held it would keep one that is never closed.
+            recorder.held[scope] = recorder.shown
+        except Exception as error:  # noqa: BLE001 -- the border
+            recorder.fault(error)
             return self.app(environ, start_response)
         response = _Response(recorder, scope, start_response)
         try:
             return response.over(self.app(environ, response.start), environ)
         except BaseException:
-            response.finish(failed=True)
+            response.fail()
             raise
 
 
@@ -59,7 +67,6 @@ class _Response:
     __slots__ = (
         "_close",
         "_first_byte",
-        "_is_open",
         "_next",
         "_outer",
         "_recorder",
@@ -68,7 +75,6 @@ class _Response:
         "_status",
     )
 
-    _close: Callable[[], object] | None
     _next: Callable[[], bytes]
 
     def __init__(
@@ -79,8 +85,7 @@ class _Response:
         self._start_response = start_response
         self._status = _UNANSWERED
         self._first_byte: float | None = None
-        self._close = None
-        self._is_open = True
+        self._close: Callable[[], object] | None = None
         self._outer = current.get()
         current.set(scope)
 
@@ -92,10 +97,12 @@ class _Response:
         try:
             self._status = int(status[:3])
             if scope.route is None:
-                scope.route = recorder.route_of(scope.source)
+                scope.route = recorder.route_of(scope.source) or UNMATCHED
             for name, value in headers:
-                if len(name) == 12 and name.lower() == "content-type":  # noqa: PLR2004 -- cheap
-                    scope.streaming |= value.lower().startswith("text/event-stream")
+                # The length first: lower() for each name would be half of this function.
+                if len(name) == _LENGTH and name.lower() == "content-type":
+                    if "text/event-stream" in value.lower():
+                        scope.streaming = True
                     break
             if scope.at_response_start is not None:
                 headers = list(headers)
@@ -128,34 +135,36 @@ class _Response:
         try:
             chunk = self._next()
         except StopIteration:
-            self.finish()
+            self._finish()
             raise
         except BaseException:
-            self.finish(failed=True)
+            self.fail()
             raise
-        # Empty chunks let no header leave (PEP 3333, "Handling the Content-Length Header").
+        # Before the first chunk that is not empty no header leaves (PEP 3333).
         if self._first_byte is None and chunk and self._scope.streaming:
             self._first_byte = self._recorder.now()
         return chunk
 
     def close(self) -> None:
         """Be called by the server, early when the client has gone: then the status counts."""
-        self.finish()
+        self._finish()
         close, self._close = self._close, None
         if close is not None:
             close()
 
-    def finish(self, *, failed: bool = False) -> None:
-        """Record the request, the first time this is called."""
-        if not self._is_open:
+    def fail(self) -> None:
+        """Record the request as failed: the application raised."""
+        self._status = _UNANSWERED
+        self._finish()
+
+    def _finish(self) -> None:
+        scope = self._scope
+        if not scope.is_open:
             return
-        self._is_open = False
-        recorder, scope = self._recorder, self._scope
-        ended = recorder.now()
-        if current.get() is scope:
+        self._recorder.finish(scope, self._status, self._first_byte)
+        if self._outer is not None and current.get() is scope:
             current.set(self._outer)
-        recorder.finish(scope, self._status, ended, failed=failed, first_byte=self._first_byte)
 
     def __del__(self) -> None:
         # Some servers and test clients never close.
-        self.finish()
+        self._finish()

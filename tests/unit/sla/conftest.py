@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 import attrs
 import pytest
@@ -41,8 +40,8 @@ class Host:
     def add(self, metric: str, amount: float, **tags: str) -> None:
         self.registry.counter(metric, **tags).add(amount)
 
-    def judge(self, sla: Sla, **options: Any) -> SlaVerdict:
-        return judge(sla, remember(self.reader.read), **options)
+    def judge(self, sla: Sla) -> SlaVerdict:
+        return judge(sla, remember(self.reader.read))
 
 
 @pytest.fixture

@@ -280,7 +280,7 @@ def test_critical_rule_on_another_figure_inhibits_nothing(
 
 
 def test_inhibition_is_per_tag_value(host: Host) -> None:
-    book = AlertBook([rule_per_kind for rule_per_kind in _per_kind()])
+    book = AlertBook(_per_kind())
     host.record([2.5] * 40, kind="a")
     host.record([1.5] * 40, kind="b")
     changes = advance(book, host)
@@ -325,9 +325,7 @@ def test_tag_may_have_any_name(host: Host) -> None:
     assert len(advance(book, host)) == 2
 
 
-def test_alerts_of_one_rule_are_bounded(
-    host: Host, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_alerts_of_one_rule_are_bounded(host: Host, caplog: pytest.LogCaptureFixture) -> None:
     host.registry.max_series_per_instrument = 600
     book = AlertBook([failing(per="route", min_samples=1), slow()])
     for index in range(505):
@@ -367,7 +365,8 @@ def test_firing_and_resolving_are_logged_once_each(
     fired, resolved = caplog.records
     assert (fired.name, fired.levelno) == ("hhs_perf.alerts", logging.WARNING)
     assert fired.getMessage() == (
-        "alert failing{route=/a\\n} is firing: events{result=failed} / events is 1, threshold > 0.05"
+        "alert failing{route=/a\\n} is firing: "
+        "events{result=failed} / events is 1, threshold > 0.05"
     )
     told_about = {"rule": "failing", "severity": "warning", "state": "firing", "value": 1.0}
     told_about |= {"figure": "events{result=failed} / events", "threshold": 0.05, "op": ">"}
@@ -378,9 +377,7 @@ def test_firing_and_resolving_are_logged_once_each(
     assert "has resolved (recovered)" in resolved.getMessage()
 
 
-def test_critical_alert_is_logged_as_an_error(
-    host: Host, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_critical_alert_is_logged_as_an_error(host: Host, caplog: pytest.LogCaptureFixture) -> None:
     book = AlertBook(api_rules())
     host.record([2.5] * 40)
     advance(book, host)
@@ -393,12 +390,13 @@ def test_concurrent_advances_tell_each_change_once(host: Host) -> None:
     for index in range(20):
         host.add("events", 40, route=str(index), result="failed")
     with ThreadPoolExecutor(8) as threads:
-        changes = [c for found in threads.map(lambda _: advance(book, host), range(40)) for c in found]
+        changes = [
+            c for found in threads.map(lambda _: advance(book, host), range(40)) for c in found
+        ]
     assert len(changes) == 21
     assert len(book.active()) == 21
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="the platform has no fork")
 def test_child_starts_without_the_alerts_of_its_parent(host: Host) -> None:
     book = AlertBook([slow()])
     host.record([2.0] * 40)
@@ -422,7 +420,10 @@ def test_child_starts_without_the_alerts_of_its_parent(host: Host) -> None:
         ({"op": "<"}, "slow.resolve_at: must be >= the threshold 1, got 0.9"),
         ({"op": "="}, "slow.op: must be one of <, <=, >, >=, got '='"),
         ({"pending_for": -1}, "slow.pending_for: must be >= 0, got -1"),
-        ({"keep_firing_for": float("inf")}, "slow.keep_firing_for: must be a finite number, got inf"),
+        (
+            {"keep_firing_for": float("inf")},
+            "slow.keep_firing_for: must be a finite number, got inf",
+        ),
         ({"window": "30m"}, "slow.window: must be one of 5m, 1h, 24h, got '30m'"),
         ({"min_samples": "9"}, "slow.min_samples: must be a whole number of at least 1, got '9'"),
         ({"per": 3}, "slow.per: must be a non-empty string, got 3"),

@@ -34,7 +34,13 @@ RULES = {rule.name: rule for rule in builtin_alerts()}
             (0.2,),
             "1h",
         ),
-        ("response-time-uncached", "http.server.request.duration", {"kind": "uncached"}, (1,), "1h"),
+        (
+            "response-time-uncached",
+            "http.server.request.duration",
+            {"kind": "uncached"},
+            (1,),
+            "1h",
+        ),
     ],
 )
 def test_latency_sla(
@@ -96,9 +102,7 @@ def test_there_are_no_other_slas() -> None:
         ("scraper-latency", "warning", "scrape.duration", 10, "24h"),
     ],
 )
-def test_latency_rule(
-    name: str, severity: str, metric: str, threshold: float, window: str
-) -> None:
+def test_latency_rule(name: str, severity: str, metric: str, threshold: float, window: str) -> None:
     rule = RULES[name]
     assert rule.figure == Quantile(metric=metric, quantile=0.95)
     assert (rule.severity, rule.op, rule.threshold) == (severity, ">", threshold)

@@ -67,6 +67,8 @@ def test_tail_of_ten_million_events_keeps_its_precision() -> None:
     """Neither underflow far out nor cancellation near the mean."""
     n = 10**7
     assert binomial_tail(n, n, 0.5) == 0.0
+    assert binomial_tail(1, n, 0.0) == 0.0
+    assert binomial_tail(n, n, 1.0) == 1.0
     assert binomial_tail(0, n, 0.5) == 1.0
     assert binomial_tail(n // 2, n, 0.5) == pytest.approx(0.5, abs=2e-4)
     assert binomial_tail(1, n, 1e-9) == pytest.approx(-math.expm1(n * math.log1p(-1e-9)), rel=1e-7)

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from hhs_perf.exceptions import UnknownWindowError
 from hhs_perf.sla import (
     ObjectiveVerdict,
     QuantileObjective,
@@ -40,8 +39,8 @@ def success(**changes: Any) -> Sla:
     return Sla(name="success", objectives=(RatioObjective(**fields),))
 
 
-def verdict_on(host: Host, sla: Sla, **options: Any) -> ObjectiveVerdict:
-    (verdict,) = host.judge(sla, **options).objectives
+def verdict_on(host: Host, sla: Sla) -> ObjectiveVerdict:
+    (verdict,) = host.judge(sla).objectives
     return verdict
 
 
@@ -215,13 +214,13 @@ def test_violation_beyond_chance_needs_no_wider_window(host: Host) -> None:
     assert (verdict.status, verdict.window) == ("violated", "1h")
 
 
-def test_window_that_is_asked_for_is_the_only_one(host: Host) -> None:
-    host.record([0.1] * 100)
+def test_sla_over_another_window_is_judged_there(host: Host) -> None:
+    host.record([0.6] * 100)
     host.clock.advance(1200)
-    verdict = verdict_on(host, latency(), window="5m")
-    assert (verdict.status, verdict.window, verdict.samples) == ("unknown", "5m", 0)
-    with pytest.raises(UnknownWindowError, match="5m, 1h, 24h"):
-        host.judge(latency(), window="2h")
+    host.record([0.1] * 40)
+    assert verdict_on(host, latency()).status == "violated"
+    verdict = verdict_on(host, latency().over("5m"))
+    assert (verdict.status, verdict.window, verdict.samples) == ("met", "5m", 40)
 
 
 def test_tags_select_series(host: Host) -> None:
@@ -305,9 +304,7 @@ def test_verdict_repeats_the_objective(host: Host) -> None:
         (0.45, 3.0, "violated"),
     ],
 )
-def test_sla_stands_as_its_worst_objective(
-    host: Host, p95: float, p99: float, status: str
-) -> None:
+def test_sla_stands_as_its_worst_objective(host: Host, p95: float, p99: float, status: str) -> None:
     sla = next(sla for sla in builtin_slas() if sla.name == "api-response-time")
     host.watch(sla)
     host.record([p95] * 960 + [p99] * 40, "http.server.request.duration")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -106,3 +107,16 @@ def test_concurrent_advances_tell_each_change_once(host: Host) -> None:
     with ThreadPoolExecutor(8) as threads:
         found = threads.map(lambda _: tracker.advance([verdict], now), range(100))
         assert sum(len(changes) for changes in found) == 1
+
+
+def test_child_tells_all_anew(host: Host) -> None:
+    tracker = SlaTracker()
+    advance(tracker, host, 0.1, 0.1)
+    verdict = host.judge(SLA)
+    with tracker._lock:
+        child = os.fork()
+        if not child:
+            changes = tracker.advance([verdict], host.clock.wall())
+            os._exit(0 if told(changes) == [(None, "unknown", "met")] else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert tracker.advance([verdict], host.clock.wall()) == []

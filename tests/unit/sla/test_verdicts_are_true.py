@@ -93,9 +93,7 @@ def test_quantile_verdict_equals_that_on_the_raw_values(
     expected = true_status(truth, objective.op, objective.target, warning, objective.violated)
     assert verdict.status == expected
     assert verdict.value is not None
-    shown = true_status(
-        verdict.value, objective.op, objective.target, warning, objective.violated
-    )
+    shown = true_status(verdict.value, objective.op, objective.target, warning, objective.violated)
     assert shown == expected
     holding = sum(holds(value, objective.op, objective.target) for value in raw)
     assert verdict.compliance == holding / len(raw)
