@@ -181,7 +181,8 @@ class DemoServer:
         except httpx.HTTPError as exc:
             raise DemoError(f"the demo's server does not answer: {exc}", self.log_tail()) from exc
         if answer.status_code != httpx.codes.OK:
-            raise DemoError(f"the demo's server answered {answer.status_code}", self.log_tail())
+            said = f"the demo's server answered {answer.status_code}: {answer.text[:200]}"
+            raise DemoError(said, self.log_tail())
         return answer.content
 
     def wait(self) -> None:

@@ -6,13 +6,11 @@ import math
 from array import array
 from bisect import bisect_left, bisect_right
 from fractions import Fraction
-from functools import lru_cache
-from typing import TYPE_CHECKING, Final, Literal
-
-import attrs
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from .digest import Digest, DigestEngine
 
@@ -21,6 +19,7 @@ __all__ = [
     "KEPT_ON_READ",
     "TAIL",
     "Comparison",
+    "Detail",
     "Distribution",
     "Holding",
     "Threshold",
@@ -40,12 +39,19 @@ Comparison = Literal["<", "<="]
 Threshold = tuple[Comparison, float]
 
 
-@attrs.frozen
-class Holding:
+class Holding(NamedTuple):
     """How many observations satisfy a comparison, and of how many that is known."""
 
     holding: int
     of: int
+
+
+class Detail(NamedTuple):
+    """What quantiles are read from; see `Distribution`."""
+
+    values: array[float] | None = None
+    tail: array[float] | None = None
+    digest: Digest | None = None
 
 
 @lru_cache(maxsize=256)
@@ -69,7 +75,6 @@ def count_holding(values: Sequence[float], threshold: Threshold) -> int:
     return bisect_left(values, level) if comparison == "<" else bisect_right(values, level)
 
 
-@attrs.frozen(kw_only=True, eq=False)
 class Distribution:
     """Observations of one or many series over some time: seconds in, seconds out.
 
@@ -78,17 +83,61 @@ class Distribution:
     holding at each level known when its slot opened. `values` has them all, sorted, while they
     are few; `tail` has the largest ones, None when some slots no longer know them; `digest`
     estimates the rest, None where only counters are kept.
+
+    Verdicts read the counters alone, thousands of slots a pass: so the other three may be
+    `later`, a function that puts them together when first asked for.
     """
 
-    count: int = 0
-    sum: float = 0.0
-    min: float | None = None
-    max: float | None = None
-    rejected: int = 0
-    thresholds: Mapping[Threshold, Holding] = attrs.field(factory=dict)
-    values: array[float] | None = None
-    tail: array[float] | None = None
-    digest: Digest | None = None
+    __slots__ = ("_detail", "_later", "count", "max", "min", "rejected", "sum", "thresholds")
+
+    def __init__(  # noqa: PLR0913 - they are fields, given by name
+        self,
+        *,
+        count: int = 0,
+        sum: float = 0.0,  # noqa: A002 - as every table of figures calls it
+        min: float | None = None,  # noqa: A002 - likewise
+        max: float | None = None,  # noqa: A002 - likewise
+        rejected: int = 0,
+        thresholds: Mapping[Threshold, Holding] | None = None,
+        values: array[float] | None = None,
+        tail: array[float] | None = None,
+        digest: Digest | None = None,
+        later: Callable[[], Detail] | None = None,
+    ) -> None:
+        self.count = count
+        self.sum = sum
+        self.min = min
+        self.max = max
+        self.rejected = rejected
+        self.thresholds: Mapping[Threshold, Holding] = {} if thresholds is None else thresholds
+        self._detail = Detail(values, tail, digest) if later is None else None
+        self._later = later
+
+    def __repr__(self) -> str:
+        return f"<Distribution of {self.count}, {self.min} to {self.max}>"
+
+    @property
+    def detail(self) -> Detail:
+        """The values, tail and digest."""
+        if self._detail is None:
+            self._detail = self._later() if self._later is not None else Detail()
+            self._later = None
+        return self._detail
+
+    @property
+    def values(self) -> array[float] | None:
+        """All values, sorted, or None when they are too many."""
+        return self.detail.values
+
+    @property
+    def tail(self) -> array[float] | None:
+        """The largest values, sorted, or None when not all slots know theirs."""
+        return self.detail.tail
+
+    @property
+    def digest(self) -> Digest | None:
+        """The estimate of the rest, or None where there is none."""
+        return self.detail.digest
 
     @property
     def mean(self) -> float | None:
@@ -104,14 +153,15 @@ class Distribution:
         if not self.count:
             return None
         rank = nearest_rank(q, self.count)
-        if self.values is not None:
-            return self.values[rank - 1]
+        values, tail, digest = self.detail
+        if values is not None:
+            return values[rank - 1]
         from_top = self.count - rank
-        if self.tail is not None and from_top < len(self.tail):
-            return self.tail[-1 - from_top]
-        if self.digest is None:
+        if tail is not None and from_top < len(tail):
+            return tail[-1 - from_top]
+        if digest is None:
             return None
-        return self._clamped(self.digest.quantile(q), rank)
+        return self._clamped(digest.quantile(q), rank)
 
     def _clamped(self, estimate: float, rank: int) -> float:
         low = self.min if self.min is not None else 0.0
@@ -131,7 +181,14 @@ class Distribution:
 
     def counters_alone(self) -> Distribution:
         """Give what is exact for ever: counts, sum, extremes and thresholds."""
-        return attrs.evolve(self, values=None, tail=None, digest=None)
+        return Distribution(
+            count=self.count,
+            sum=self.sum,
+            min=self.min,
+            max=self.max,
+            rejected=self.rejected,
+            thresholds=self.thresholds,
+        )
 
     def holding(self, threshold: Threshold) -> Holding | None:
         """Count the observations that satisfy `threshold`, or None where nobody counted.
@@ -139,26 +196,25 @@ class Distribution:
         `Holding.of` is smaller than `count` while slots are in the window that opened before
         the threshold was known.
         """
-        if self.values is not None:
+        known = self.thresholds.get(threshold)
+        if (known is None or known.of < self.count) and self.values is not None:
             return Holding(count_holding(self.values, threshold), self.count)
-        return self.thresholds.get(threshold)
+        return known
 
 
 def _merge_thresholds(parts: Sequence[Distribution]) -> dict[Threshold, Holding]:
-    merged: dict[Threshold, Holding] = {}
-    for threshold in {t: None for part in parts for t in part.thresholds}:
-        holding = of = 0
-        for part in parts:
-            if (known := part.holding(threshold)) is not None:
-                holding += known.holding
-                of += known.of
-        merged[threshold] = Holding(holding, of)
-    return merged
+    wanted = {threshold: (0, 0) for part in parts for threshold in part.thresholds}
+    for part in parts:
+        held = part.thresholds
+        for threshold, (holding, of) in wanted.items():
+            known = held.get(threshold)
+            if known is None or known.of < part.count:
+                known = part.holding(threshold) or Holding(0, 0)
+            wanted[threshold] = holding + known.holding, of + known.of
+    return {threshold: Holding(*known) for threshold, known in wanted.items()}
 
 
-def _merge_digests(
-    parts: Sequence[Distribution], engine: DigestEngine, centroids: int
-) -> Digest | None:
+def _merge_digests(parts: Sequence[Distribution], engine: DigestEngine, centroids: int) -> Digest:
     merged = engine.new(centroids)
     loose: list[float] = []
     for part in parts:
@@ -166,11 +222,24 @@ def _merge_digests(
             loose.extend(part.values)
         elif part.digest is not None:
             merged.merge(part.digest)
-        else:
-            return None
     loose.sort()
     merged.update(loose)
     return merged
+
+
+def _merge_details(
+    parts: Sequence[Distribution], engine: DigestEngine, kept: int, centroids: int
+) -> Detail:
+    count = sum(part.count for part in parts)
+    if count <= kept and all(part.values is not None for part in parts):
+        return Detail(values=array("d", sorted(v for part in parts for v in part.values or ())))
+    tail: array[float] | None = None
+    tops = [p.values[-TAIL:] if p.values is not None else p.tail for p in parts]
+    if all(top is not None for top in tops):
+        tail = array("d", sorted(v for top in tops for v in top or ())[-TAIL:])
+    if any(part.values is None and part.digest is None for part in parts):
+        return Detail(tail=tail)
+    return Detail(tail=tail, digest=_merge_digests(parts, engine, centroids))
 
 
 def merge(
@@ -195,25 +264,12 @@ def merge(
         return Distribution(rejected=rejected, values=array("d"))
     if len(seen) == 1 and seen[0].rejected == rejected:
         return seen[0]
-    count = sum(part.count for part in seen)
-    values: array[float] | None = None
-    tail: array[float] | None = None
-    digest: Digest | None = None
-    if count <= kept and all(part.values is not None for part in seen):
-        values = array("d", sorted(v for part in seen for v in part.values or ()))
-    else:
-        tops = [p.values[-TAIL:] if p.values is not None else p.tail for p in seen]
-        if all(top is not None for top in tops):
-            tail = array("d", sorted(v for top in tops for v in top or ())[-TAIL:])
-        digest = _merge_digests(seen, engine, centroids)
     return Distribution(
-        count=count,
+        count=sum(part.count for part in seen),
         sum=math.fsum(part.sum for part in seen),
         min=min(part.min for part in seen if part.min is not None),
         max=max(part.max for part in seen if part.max is not None),
         rejected=rejected,
         thresholds=_merge_thresholds(seen),
-        values=values,
-        tail=tail,
-        digest=digest,
+        later=partial(_merge_details, seen, engine, kept, centroids),
     )

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import math
 from array import array
+from functools import partial
 from hashlib import blake2b
 from itertools import pairwise
 from struct import Struct
@@ -26,7 +27,7 @@ from zlib import crc32
 
 import msgspec
 
-from .distribution import TAIL, Comparison, Distribution, Holding, count_holding
+from .distribution import TAIL, Comparison, Detail, Distribution, Holding, count_holding
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -105,51 +106,53 @@ def encode(slot: int, seconds: int, seen: Distribution) -> bytes:
 def decode(payload: bytes, engine: DigestEngine, *, ours: bool = False) -> Frame | None:
     """Read a payload back; None for any bytes that no `encode` made.
 
-    `ours` skips the checks of what the fields say: for payloads that never left this process.
+    `ours` skips all checks: for payloads that never left this process.
     """
-    body = _unframe(payload)
-    if body is None or not (ours or _is_sound(body)):
+    body = _body(payload[_HEAD.size + _SEAL :]) if ours else _sound_body(payload)
+    if body is None:
         return None
-    values = _doubles(body.values)
-    tail = _doubles(body.tail)
+    seen = Distribution(
+        count=body.count,
+        sum=body.sum,
+        min=body.min,
+        max=body.max,
+        rejected=body.rejected,
+        thresholds={
+            (comparison, level): Holding(holding, of)
+            for comparison, level, holding, of in body.thresholds
+        },
+        later=partial(_detail, body, engine),
+    )
+    return Frame(slot=body.slot, seconds=body.seconds, seen=seen)
+
+
+def _detail(body: _Body, engine: DigestEngine) -> Detail:
     digest = None
     if body.means is not None and body.weights is not None:
         means, weights = array("f"), array("I")
         means.frombytes(body.means)
         weights.frombytes(body.weights)
         digest = engine.build(array("d", means), array("d", weights))
-    return Frame(
-        slot=body.slot,
-        seconds=body.seconds,
-        seen=Distribution(
-            count=body.count,
-            sum=body.sum,
-            min=body.min,
-            max=body.max,
-            rejected=body.rejected,
-            thresholds={
-                (comparison, level): Holding(holding, of)
-                for comparison, level, holding, of in body.thresholds
-            },
-            values=values,
-            tail=tail,
-            digest=digest,
-        ),
-    )
+    return Detail(_doubles(body.values), _doubles(body.tail), digest)
 
 
-def _unframe(payload: bytes) -> _Body | None:
+def _sound_body(payload: bytes) -> _Body | None:
     if len(payload) < _HEAD.size + _SEAL:
         return None
     magic, version, checksum = _HEAD.unpack_from(payload)
     sealed = payload[_HEAD.size :]
     if magic != _MAGIC or version != _VERSION or crc32(sealed) != checksum:
         return None
-    body = sealed[_SEAL:]
-    if blake2b(body, digest_size=_SEAL).digest() != sealed[:_SEAL]:
+    packed = sealed[_SEAL:]
+    if blake2b(packed, digest_size=_SEAL).digest() != sealed[:_SEAL]:
         return None
+    body = _body(packed)
+    return body if body is not None and _is_sound(body) else None
+
+
+def _body(packed: bytes) -> _Body | None:
     try:
-        return _decoder.decode(body)
+        return _decoder.decode(packed)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return None
 

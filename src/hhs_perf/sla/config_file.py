@@ -68,7 +68,8 @@ def apply(
         elif key not in _TABLES:
             checks(key_text(key), f"is unknown; known are {', '.join(_TABLES)}")
         elif not isinstance(value, Mapping):
-            checks(key, f"must be a table, got {shown(value)}")
+            # In brackets, since `alerts` alone could be the name of an SLA.
+            checks(f"[{key}]", f"must be a table, got {shown(value)}")
     changed_slas = apply_slas(checks, _table(table, "sla"), slas)
     changed_alerts = apply_alerts(checks, _table(table, "alerts"), alerts)
     if checks.problems:

@@ -292,8 +292,8 @@ def test_each_problem_names_the_file() -> None:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("sla = 3", "sla: must be a table, got 3"),
-        ("alerts = []", "alerts: must be a table, got []"),
+        ("sla = 3", "[sla]: must be a table, got 3"),
+        ("alerts = []", "[alerts]: must be a table, got []"),
         ("sla.x = 3", "x: must be a table, got 3"),
         ("alerts.x = 3", "alerts.x: must be a table, got 3"),
         ("sla.api-response-time.p95 = 3", "api-response-time.p95: must be a table, got 3"),

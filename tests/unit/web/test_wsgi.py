@@ -9,7 +9,6 @@ from wsgiref.util import FileWrapper
 import pytest
 
 from hhs_perf import Monitor, RequestScope, request_scope
-from hhs_perf._scope import current
 from hhs_perf.testing import FakeClock
 from hhs_perf.web.wsgi import WsgiTimer
 from tests.web_calls import Series, call_wsgi, counted, environ_for, quiet_monitor, series
@@ -218,7 +217,6 @@ def test_a_request_inside_of_another_gives_the_scope_back(monitor: Monitor) -> N
         return []
 
     assert call_wsgi(_timed(app, monitor)).error is None
-    current.set(None)
 
 
 def test_headers_can_be_changed_once_when_the_response_starts(monitor: Monitor) -> None:
