@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
@@ -61,5 +60,7 @@ class Timeline:
 
 def rfc3339(seconds: float) -> str:
     """Write seconds since 1970 as an RFC 3339 stamp in UTC, to the millisecond."""
+    from datetime import UTC, datetime  # noqa: PLC0415 - slow, and start-up writes no stamp
+
     stamp = datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
     return stamp.replace("+00:00", "Z")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 import threading
-from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 import pluggy
 
 from . import hookspecs
+from ._offers import offered
 from .exceptions import PluginError
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ class Plugins:
 
     def load_installed(self) -> None:
         """Import and register what distributions offer under the entry-point group `hhs_perf`."""
-        for entry_point in entry_points(group=_GROUP):
+        for entry_point in offered(_GROUP):
             if entry_point.name in self._disabled:
                 self._status[entry_point.name] = "disabled"
                 continue

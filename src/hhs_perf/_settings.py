@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, cast
 
 import attrs
@@ -13,6 +12,7 @@ from .exceptions import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
 
     from ._tokens import Token
 
@@ -84,6 +84,12 @@ def _words(text: str) -> tuple[str, ...]:
     return tuple(word.strip() for word in text.split(",") if word.strip())
 
 
+def _path(text: str) -> Path:
+    from pathlib import Path  # noqa: PLC0415 - slow, and most processes have no file
+
+    return Path(text)
+
+
 def _tokens(text: str) -> tuple[Token, ...]:
     from ._tokens import parse_tokens  # noqa: PLC0415 - hashlib is slow to import
 
@@ -119,7 +125,7 @@ class EvaluationSettings:
         "HHS_PERF_EVALUATE_EVERY", _seconds, 15.0, "seconds between two evaluations"
     )
     sla_file: Path | None = _setting(
-        "HHS_PERF_SLA_FILE", Path, None, "TOML file with [sla.…] and [alerts.…] tables"
+        "HHS_PERF_SLA_FILE", _path, None, "TOML file with [sla.…] and [alerts.…] tables"
     )
 
 
@@ -159,7 +165,7 @@ class Settings:
         "HHS_PERF_ENABLED", _boolean, True, "false turns all measuring and the routes off"
     )
     config: Path | None = _setting(
-        _CONFIG, Path, None, "TOML file with [settings], [sla.…] and [alerts.…] tables"
+        _CONFIG, _path, None, "TOML file with [settings], [sla.…] and [alerts.…] tables"
     )
     metrics: MetricsSettings = attrs.field(factory=MetricsSettings)
     evaluation: EvaluationSettings = attrs.field(factory=EvaluationSettings)
@@ -210,7 +216,7 @@ def _load_file(environ: Mapping[str, str], problems: list[str]) -> dict[str, str
     import tomllib  # noqa: PLC0415 - slow, and most processes have no file
 
     try:
-        table = tomllib.loads(Path(path).read_text("utf-8")).get("settings", {})
+        table = tomllib.loads(_path(path).read_text("utf-8")).get("settings", {})
     except (OSError, ValueError) as exc:
         problems.append(f"{_CONFIG}: {path}: {exc}")
         return {}

@@ -24,9 +24,19 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
     "statement", ["import hhs_perf", "from hhs_perf import Monitor; Monitor.from_env({})"]
 )
 def test_importing_loads_no_framework_and_starts_nothing(statement: str) -> None:
-    heavy = (
-        ["flask", "fastapi", "starlette", "httpx", "httpx2", "redis", "sqlalchemy", "celery", "click", "rich", "asyncio"]
-    )
+    heavy = [
+        "flask",
+        "fastapi",
+        "starlette",
+        "httpx",
+        "httpx2",
+        "redis",
+        "sqlalchemy",
+        "celery",
+        "click",
+        "rich",
+        "asyncio",
+    ]
     code = (
         f"{statement}\nimport sys, threading\n"
         f"print(sorted(set({heavy!r}) & set(sys.modules)), threading.active_count())"

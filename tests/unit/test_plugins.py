@@ -104,7 +104,7 @@ def test_a_hook_that_does_not_exist_is_told(caplog: pytest.LogCaptureFixture) ->
 
 def test_a_plugin_that_fails_to_import_is_listed(monkeypatch: pytest.MonkeyPatch) -> None:
     broken = EntryPoint("broken", "hhs_perf_no_such_module", "hhs_perf")
-    monkeypatch.setattr("hhs_perf._plugins.entry_points", lambda group: [broken])
+    monkeypatch.setattr("hhs_perf._plugins.offered", lambda group: [broken])
     plugins = Plugins()
     plugins.load_installed()
     (row,) = plugins.rows()
@@ -132,7 +132,7 @@ def test_a_plugin_that_imports_too_long_is_named(
 
     monkeypatch.setattr("hhs_perf._plugins._SLOW_IMPORT", 0.01)
     slow = Slow("slowpoke", "nowhere", "hhs_perf")
-    monkeypatch.setattr("hhs_perf._plugins.entry_points", lambda group: [slow])
+    monkeypatch.setattr("hhs_perf._plugins.offered", lambda group: [slow])
     logger = logging.getLogger("hhs_perf.plugins")
     handler = Handler()
     logger.addHandler(handler)

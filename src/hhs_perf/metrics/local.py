@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
-
-import attrs
+from typing import TYPE_CHECKING, NamedTuple
 
 from .._fork import renew_after_fork
 from .instruments import Counter, Gauge, Tags, Timer
@@ -22,8 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["LocalReader"]
 
 
-@attrs.frozen
-class _Slots:
+class _Slots(NamedTuple):
     closed: tuple[bytes, ...]
     open: Distribution
     engine: DigestEngine

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Final
-
-import attrs
+from typing import Final, NamedTuple
 
 from ..exceptions import UnknownWindowError
 
 __all__ = ["DAY", "FIVE_MINUTES", "HOUR", "WINDOWS", "Window", "window_named"]
 
 
-@attrs.frozen
-class Window:
+class Window(NamedTuple):
     """A period up to now, made of `slots` slots of `slot_seconds` each, the open one included."""
 
     name: str

@@ -1,18 +1,26 @@
-"""SLAs and alerts: what must hold, whether it does, and when to tell somebody."""
+"""SLAs and alerts: what must hold, whether it does, and when to tell somebody.
+
+Names are imported when they are first asked for: start-up needs the rules, not the judging.
+"""
 
 from __future__ import annotations
 
-from .alerts import AlertBook
-from .builtin import builtin_alerts, builtin_slas
-from .config_file import apply, configure
-from .counting import thresholds
-from .evidence import remember
-from .figures import Figure, Op, Quantile, Ratio, Selector
-from .judge import judge, judge_all
-from .objectives import Objective, QuantileObjective, RatioObjective, Sla, Status
-from .rules import Alert, AlertChange, AlertRule, AlertState, Severity
-from .tracker import SlaChange, SlaTracker
-from .verdicts import ObjectiveVerdict, SlaVerdict, worst
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from .alert import Alert, AlertChange, AlertState
+    from .alerts import AlertBook
+    from .builtin import builtin_alerts, builtin_slas
+    from .config_file import apply, configure
+    from .counting import thresholds
+    from .evidence import remember
+    from .figures import Figure, Op, Quantile, Ratio, Selector
+    from .judge import judge, judge_all
+    from .objectives import Objective, QuantileObjective, RatioObjective, Sla, Status
+    from .rules import AlertRule, Severity
+    from .tracker import SlaChange, SlaTracker
+    from .verdicts import ObjectiveVerdict, SlaVerdict, worst
 
 __all__ = [
     "Alert",
@@ -45,3 +53,45 @@ __all__ = [
     "thresholds",
     "worst",
 ]
+
+_HOMES: Final = {
+    "Alert": "alert",
+    "AlertBook": "alerts",
+    "AlertChange": "alert",
+    "AlertRule": "rules",
+    "AlertState": "alert",
+    "Figure": "figures",
+    "Objective": "objectives",
+    "ObjectiveVerdict": "verdicts",
+    "Op": "figures",
+    "Quantile": "figures",
+    "QuantileObjective": "objectives",
+    "Ratio": "figures",
+    "RatioObjective": "objectives",
+    "Selector": "figures",
+    "Severity": "rules",
+    "Sla": "objectives",
+    "SlaChange": "tracker",
+    "SlaTracker": "tracker",
+    "SlaVerdict": "verdicts",
+    "Status": "objectives",
+    "apply": "config_file",
+    "builtin_alerts": "builtin",
+    "builtin_slas": "builtin",
+    "configure": "config_file",
+    "judge": "judge",
+    "judge_all": "judge",
+    "remember": "evidence",
+    "thresholds": "counting",
+    "worst": "verdicts",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Import a name when it is first asked for (PEP 562)."""
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f".{home}", __name__), name)
+    globals()[name] = value
+    return value

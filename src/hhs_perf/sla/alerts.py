@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Final
 from .._fork import renew_after_fork
 from .evidence import remember
 from .figures import tags_text
-from .rules import Alert, AlertChange
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from ..metrics import Snapshot
+    from .alert import Alert, AlertChange, AlertState
     from .evidence import Evidence, Figures
-    from .rules import AlertRule, AlertState
+    from .rules import AlertRule
 
 __all__ = ["AlertBook"]
 
@@ -218,6 +218,8 @@ def _inhibitor(
 
 
 def _to_tell(instance: _Instance, alert: Alert, now: float) -> AlertChange | None:
+    from .alert import AlertChange  # noqa: PLC0415 - slow, and start-up tells nothing
+
     if instance.state == "firing" and not instance.is_told and alert.inhibited_by is None:
         instance.is_told = True
         return AlertChange(alert=alert, previous="pending", state="firing", at=now)
@@ -227,6 +229,8 @@ def _to_tell(instance: _Instance, alert: Alert, now: float) -> AlertChange | Non
 
 
 def _alert(instance: _Instance, seen: _Seen, now: float, inhibited_by: str | None) -> Alert:
+    from .alert import Alert  # noqa: PLC0415 - slow, and start-up has none
+
     rule = instance.rule
     tags = dict(rule.figure.tags)
     if rule.per is not None and instance.value is not None:

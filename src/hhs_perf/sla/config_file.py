@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Final
 
 from ..exceptions import ConfigurationError
 from ._checks import Checks, key_text, shown
-from ._tables import apply_alerts, apply_slas
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -59,6 +58,8 @@ def apply(
     `settings_allowed` lets a `[settings]` table pass. Raises ConfigurationError with all
     mistakes at once; each starts with `source` and the key.
     """
+    from ._tables import apply_alerts, apply_slas  # noqa: PLC0415 - slow, and most have no file
+
     table = _parsed(text_or_table, source) if isinstance(text_or_table, str) else text_or_table
     checks = Checks()
     for key, value in table.items():

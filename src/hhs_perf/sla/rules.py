@@ -10,22 +10,17 @@ from ._checks import Checks, plain_number
 from .figures import OPS, Quantile, check_figure, cut_at, is_low_side
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
 
     from ..metrics import Threshold
     from .figures import Cut, Figure, Op
 
 __all__ = [
     "SEVERITIES",
-    "Alert",
-    "AlertChange",
     "AlertRule",
-    "AlertState",
     "Severity",
 ]
 
 Severity = Literal["warning", "critical"]
-AlertState = Literal["inactive", "pending", "firing", "resolved"]
 SEVERITIES: Final[tuple[Severity, ...]] = ("warning", "critical")
 
 
@@ -116,42 +111,3 @@ class AlertRule:
     def thresholds(self) -> tuple[Threshold, ...]:
         """Give the levels at which observations must be counted, so that the rule is exact."""
         return tuple(dict.fromkeys((self.cut, self.resolve_cut)))
-
-
-@attrs.frozen(kw_only=True)
-class Alert:
-    """One rule, for one set of tags, as it stood at `last_at`.
-
-    `since` and `last_at` are seconds since 1970: when the condition began to hold, and when it
-    was last looked at; of a resolved alert that is when it resolved. `value` and `threshold` are
-    seconds or ratios 0..1, as `unit` says; the value is None where it is not known.
-    `inhibited_by` names the critical rule that keeps this alert quiet. `reason` says why it
-    resolved: `recovered` or `no data`.
-    """
-
-    rule: str
-    severity: Severity
-    state: AlertState
-    figure: str
-    value: float | None
-    op: Op
-    threshold: float
-    unit: str
-    tags: Mapping[str, str]
-    since: float
-    last_at: float
-    inhibited_by: str | None
-    samples: int
-    window: str
-    reason: str | None
-    summary: str
-
-
-@attrs.frozen(kw_only=True)
-class AlertChange:
-    """An alert that went from state `previous` to `state`; `at` is seconds since 1970."""
-
-    alert: Alert
-    previous: AlertState
-    state: AlertState
-    at: float

@@ -136,6 +136,12 @@ class Site:
     def _answer(
         self, endpoint: Endpoint, request: Request, principal: Principal | None
     ) -> Response:
+        response = self._decide(endpoint, request, principal)
+        return attrs.evolve(response, body=b"") if request.method == "HEAD" else response
+
+    def _decide(
+        self, endpoint: Endpoint, request: Request, principal: Principal | None
+    ) -> Response:
         if principal is None:
             return _challenge(request)
         if not isinstance(principal, Principal):
@@ -216,6 +222,4 @@ def _finish(
         headers.append(("Content-Encoding", "gzip"))
         body = packed
     headers.append(("Content-Length", str(len(body))))
-    return Response(
-        status=200, headers=tuple(headers), body=b"" if request.method == "HEAD" else body
-    )
+    return Response(status=200, headers=tuple(headers), body=body)

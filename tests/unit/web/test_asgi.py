@@ -25,9 +25,7 @@ def monitor(clock: FakeClock) -> Monitor:
 
 
 def _timed(app: App, monitor: Monitor, own: Iterable[str] = ()) -> AsgiTimer:
-    return AsgiTimer(
-        app, monitor, lambda scope: scope.get("test.route"), own, disconnects=(Left,)
-    )
+    return AsgiTimer(app, monitor, lambda scope: scope.get("test.route"), own, disconnects=(Left,))
 
 
 async def _begin(send: Any, status: int = 200, **more: Any) -> None:
