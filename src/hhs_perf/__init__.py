@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Final
+
+from ._lazy import importer
 
 if TYPE_CHECKING:
     from ._monitor import Monitor
@@ -11,14 +12,24 @@ if TYPE_CHECKING:
     from ._settings import Settings
     from .exceptions import ConfigurationError, HhsPerfError
     from .hookspecs import hookimpl
-    from .sla import AlertRule, QuantileObjective, RatioObjective, Selector, Sla
+    from .sla import (
+        AlertRule,
+        Quantile,
+        QuantileObjective,
+        Ratio,
+        RatioObjective,
+        Selector,
+        Sla,
+    )
 
 __all__ = [
     "AlertRule",
     "ConfigurationError",
     "HhsPerfError",
     "Monitor",
+    "Quantile",
     "QuantileObjective",
+    "Ratio",
     "RatioObjective",
     "RequestScope",
     "Selector",
@@ -29,29 +40,23 @@ __all__ = [
 ]
 
 _HOMES: Final = {
-    "AlertRule": ".sla",
-    "ConfigurationError": ".exceptions",
-    "HhsPerfError": ".exceptions",
-    "Monitor": "._monitor",
-    "QuantileObjective": ".sla",
-    "RatioObjective": ".sla",
-    "RequestScope": "._scope",
-    "Selector": ".sla",
-    "Settings": "._settings",
-    "Sla": ".sla",
-    "hookimpl": ".hookspecs",
-    "request_scope": "._scope",
+    "AlertRule": "sla",
+    "ConfigurationError": "exceptions",
+    "HhsPerfError": "exceptions",
+    "Monitor": "_monitor",
+    "Quantile": "sla",
+    "QuantileObjective": "sla",
+    "Ratio": "sla",
+    "RatioObjective": "sla",
+    "RequestScope": "_scope",
+    "Selector": "sla",
+    "Settings": "_settings",
+    "Sla": "sla",
+    "hookimpl": "hookspecs",
+    "request_scope": "_scope",
 }
 
-
-def __getattr__(name: str) -> object:
-    """Import a public name when it is first asked for (PEP 562)."""
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(home, __name__), name)
-    globals()[name] = value
-    return value
+__getattr__ = importer(__name__, _HOMES, globals())
 
 
 def __dir__() -> list[str]:

@@ -17,12 +17,13 @@ from ._settings import Settings
 from ._ticker import Ticker
 from .collectors import Collectors
 from .exceptions import UnknownSlaError
-from .metrics import LocalReader, Reader, Registry, load_engine, window_named
+from .metrics import LocalReader, Registry, load_engine, window_named
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from ._clock import Clock
+    from .metrics import Reader
     from .sla import AlertRule, Sla, SlaVerdict
 
 __all__ = ["Monitor"]

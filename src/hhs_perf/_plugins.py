@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 import threading
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
-import attrs
 import pluggy
 
 from . import hookspecs
+from . import sla as sla_rooms
 from ._offers import offered
 from .exceptions import PluginError
 
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
 __all__ = ["PluginRow", "Plugins"]
 
+V = TypeVar("V")
 _GROUP: Final = "hhs_perf"
 _SLOW_IMPORT: Final = 5.0
 _LOG: Final = logging.getLogger("hhs_perf.plugins")
 
 
-@attrs.frozen(kw_only=True)
-class PluginRow:
+class PluginRow(NamedTuple):
     """A plugin as `/settings` lists it."""
 
     name: str
@@ -98,11 +98,11 @@ class Plugins:
 
     def slas(self) -> list[Sla]:
         """Gather the SLAs of all plugins, those registered first first."""
-        return self._gather("hhs_perf_register_slas")
+        return self._gather("hhs_perf_register_slas", sla_rooms.Sla)
 
     def alerts(self) -> list[AlertRule]:
         """Gather the alert rules of all plugins, those registered first first."""
-        return self._gather("hhs_perf_register_alerts")
+        return self._gather("hhs_perf_register_alerts", sla_rooms.AlertRule)
 
     def register_collectors(self, metrics: Registry) -> None:
         """Let plugins make their instruments."""
@@ -133,12 +133,21 @@ class Plugins:
                 for name, status in sorted(self._status.items())
             )
 
-    def _gather(self, hook: str) -> list[Any]:
-        gathered: list[Any] = []
-        self._tell(hook, results=gathered)
+    def _gather(self, hook: str, of: type[V]) -> list[V]:
+        gathered: list[V] = []
+
+        def take(results: Iterable[object] | None) -> None:
+            for result in results or ():
+                if not isinstance(result, of):
+                    raise TypeError(f"it must give {of.__name__}, and gave {result!r}")
+                gathered.append(result)
+
+        self._tell(hook, take)
         return gathered
 
-    def _tell(self, hook: str, *, results: list[Any] | None = None, **arguments: object) -> None:
+    def _tell(
+        self, hook: str, take: Callable[[Any], None] | None = None, **arguments: object
+    ) -> None:
         # Each implementation is called apart: with pluggy's own call the first that raises keeps
         # the rest from running. pluggy lists the last registered first.
         for implementation in getattr(self._manager.hook, hook).get_hookimpls():
@@ -147,8 +156,8 @@ class Plugins:
             accepted = {name: arguments[name] for name in implementation.argnames}
             try:
                 result = implementation.function(**accepted)
-                if results is not None:
-                    results.extend(result or ())
+                if take is not None:
+                    take(result)
             except Exception as exc:  # noqa: BLE001 - a named border: a plugin's fault is its own
                 self._fail(implementation.plugin_name, exc, f"raised in {hook}")
 

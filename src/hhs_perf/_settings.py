@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeVar, cast
 
 import attrs
 
@@ -185,8 +185,7 @@ class Settings:
         return _read(os.environ if environ is None else environ)
 
 
-@attrs.frozen(kw_only=True)
-class SettingRow:
+class SettingRow(NamedTuple):
     """One setting as a table shows it; a secret's value is masked."""
 
     variable: str

@@ -10,6 +10,7 @@ from hhs_perf import hookimpl
 from hhs_perf._plugins import Plugins
 from hhs_perf.exceptions import PluginError
 from hhs_perf.metrics import Registry
+from hhs_perf.sla import builtin_slas
 
 
 class Listener:
@@ -56,12 +57,25 @@ def test_gathering_goes_on_past_a_failure() -> None:
     class Giving:
         @hookimpl
         def hhs_perf_register_slas(self) -> list[Any]:
-            return ["one"]
+            return [builtin_slas()[0]]
 
     plugins = Plugins()
     plugins.register(Giving(), "giving")
     plugins.register(Failing(), "bad")
-    assert plugins.slas() == ["one"]
+    assert plugins.slas() == [builtin_slas()[0]]
+
+
+def test_what_is_no_sla_is_a_fault_of_its_plugin() -> None:
+    class Confused:
+        @hookimpl
+        def hhs_perf_register_slas(self) -> list[Any]:
+            return [builtin_slas()[0], "p95 < 1 s"]
+
+    plugins = Plugins()
+    plugins.register(Confused(), "confused")
+    assert plugins.slas() == [builtin_slas()[0]]
+    (row,) = plugins.rows()
+    assert "must give Sla, and gave 'p95 < 1 s'" in (row.last_failure or "")
 
 
 def test_a_disabled_plugin_is_listed_and_left_out() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Final
+from weakref import WeakMethod
 
 from ..exceptions import ConfigurationError
 from ..web.asgi import AsgiTimer
@@ -102,9 +103,10 @@ def _add_routes(app: FastAPI, site: Site, prefix: str) -> None:
     bearer = Security(HTTPBearer(auto_error=False, scheme_name="Bearer"))
     for endpoint in site.endpoints:
         paths = _paths(prefix, endpoint)
+        passage = _Passage(site, endpoint)
         app.add_api_route(
             paths[0],
-            _view(site, endpoint),
+            _view(passage),
             methods=["GET"],
             name=f"{_NAME}.{endpoint.name}",
             operation_id=f"{_NAME}_{endpoint.name}",
@@ -120,7 +122,7 @@ def _add_routes(app: FastAPI, site: Site, prefix: str) -> None:
         for path in paths:
             app.router.add_route(
                 path,
-                _Passage(site, endpoint),  # type: ignore[arg-type]  # an ASGI application
+                passage,  # type: ignore[arg-type]  # an ASGI application
                 name=f"{_NAME}.{endpoint.name}",
                 include_in_schema=False,
             )
@@ -142,13 +144,6 @@ def _responses(endpoint: Endpoint) -> dict[int | str, dict[str, Any]]:
     return found
 
 
-def _view(site: Site, endpoint: Endpoint) -> Callable[[Request], Awaitable[Response]]:
-    async def view(request: Request) -> Response:
-        return await _answer(site, endpoint, request)
-
-    return view
-
-
 class _Passage:
     """An ASGI application, since Starlette lets all methods through to those alone."""
 
@@ -158,8 +153,26 @@ class _Passage:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
-        response = await _answer(self._site, self._endpoint, Request(scope, receive))
+        response = await self.answer(Request(scope, receive))
         await response(scope, receive, send)
+
+    async def answer(self, request: Request) -> Response:
+        """Answer a request that is unpacked already."""
+        return await _answer(self._site, self._endpoint, request)
+
+
+def _view(passage: _Passage) -> Callable[[Request], Awaitable[Response]]:
+    # FastAPI keeps every view in caches of its own, which outlive the application: through
+    # this one no more may hang on them. The passage lives as long as its route does.
+    answer = WeakMethod(passage.answer)
+
+    async def view(request: Request) -> Response:
+        bound = answer()
+        if bound is None:
+            raise RuntimeError("the application is gone")
+        return await bound(request)
+
+    return view
 
 
 async def _answer(site: Site, endpoint: Endpoint, request: Request) -> Response:

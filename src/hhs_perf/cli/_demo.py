@@ -93,7 +93,8 @@ def _traffic(server: DemoServer, requests: int, clients: int) -> Outcome:
         TimeElapsedColumn(),
     )
     screen = console(sys.stderr)
-    with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as bar:
+    screen.quiet = not screen.is_terminal  # `disable` would still write an empty line in rich 13
+    with Progress(*columns, console=screen, transient=True) as bar:
         task = bar.add_task("", total=requests)
         started = clock.monotonic()
         sent = drive(server.url, visits, clients=clients, answered=lambda: bar.advance(task))

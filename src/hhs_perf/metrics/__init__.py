@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from .digest import load_engine
-from .distribution import Distribution, Holding, Threshold, nearest_rank
-from .instruments import Counter, Gauge, Tags, Timer
-from .local import LocalReader
-from .registry import OTHER, Registry
-from .snapshot import Reader, Scope, Snapshot
-from .window import DAY, FIVE_MINUTES, HOUR, WINDOWS, Window, window_named
+from typing import TYPE_CHECKING, Final
+
+from .._lazy import importer
+
+if TYPE_CHECKING:
+    from .digest import load_engine
+    from .distribution import Distribution, Holding, Threshold, nearest_rank
+    from .instruments import Counter, Gauge, Tags, Timer
+    from .local import LocalReader
+    from .registry import OTHER, Registry
+    from .snapshot import Reader, Scope, Snapshot
+    from .window import DAY, FIVE_MINUTES, HOUR, WINDOWS, Window, window_named
 
 __all__ = [
     "DAY",
@@ -33,3 +38,29 @@ __all__ = [
     "nearest_rank",
     "window_named",
 ]
+
+_HOMES: Final = {
+    "Counter": "instruments",
+    "DAY": "window",
+    "Distribution": "distribution",
+    "FIVE_MINUTES": "window",
+    "Gauge": "instruments",
+    "HOUR": "window",
+    "Holding": "distribution",
+    "LocalReader": "local",
+    "OTHER": "registry",
+    "Reader": "snapshot",
+    "Registry": "registry",
+    "Scope": "snapshot",
+    "Snapshot": "snapshot",
+    "Tags": "instruments",
+    "Threshold": "distribution",
+    "Timer": "instruments",
+    "WINDOWS": "window",
+    "Window": "window",
+    "load_engine": "digest",
+    "nearest_rank": "distribution",
+    "window_named": "window",
+}
+
+__getattr__ = importer(__name__, _HOMES, globals())

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from .._fork import renew_after_fork
 from .instruments import Counter, Gauge, Tags, Timer
-from .snapshot import Scope, SeriesParts, Snapshot
 from .window import window_named
 
 if TYPE_CHECKING:
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
     from .digest import DigestEngine
     from .distribution import Distribution
     from .registry import Registry
+    from .snapshot import Scope, SeriesParts, Snapshot
 
 __all__ = ["LocalReader"]
 
@@ -71,6 +71,8 @@ class LocalReader:
 
         Raises UnknownWindowError for a window that does not exist.
         """
+        from .snapshot import Snapshot  # noqa: PLC0415 - slow, and start-up reads nothing
+
         reach = window_named(window)
         registry = self._registry
         timers: dict[str, dict[Tags, SeriesParts]] = {}

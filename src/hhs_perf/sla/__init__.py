@@ -5,8 +5,9 @@ Names are imported when they are first asked for: start-up needs the rules, not 
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Final
+
+from .._lazy import importer
 
 if TYPE_CHECKING:
     from .alert import Alert, AlertChange, AlertState
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
     from .judge import judge, judge_all
     from .objectives import Objective, QuantileObjective, RatioObjective, Sla, Status
     from .rules import AlertRule, Severity
-    from .tracker import SlaChange, SlaTracker
-    from .verdicts import ObjectiveVerdict, SlaVerdict, worst
+    from .tracker import SlaTracker
+    from .verdicts import ObjectiveVerdict, SlaChange, SlaVerdict, worst
 
 __all__ = [
     "Alert",
@@ -71,7 +72,7 @@ _HOMES: Final = {
     "Selector": "figures",
     "Severity": "rules",
     "Sla": "objectives",
-    "SlaChange": "tracker",
+    "SlaChange": "verdicts",
     "SlaTracker": "tracker",
     "SlaVerdict": "verdicts",
     "Status": "objectives",
@@ -86,12 +87,4 @@ _HOMES: Final = {
     "worst": "verdicts",
 }
 
-
-def __getattr__(name: str) -> object:
-    """Import a name when it is first asked for (PEP 562)."""
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f".{home}", __name__), name)
-    globals()[name] = value
-    return value
+__getattr__ = importer(__name__, _HOMES, globals())

@@ -10,7 +10,6 @@ from ._checks import Checks, plain_number
 from .figures import OPS, Quantile, check_figure, cut_at, is_low_side
 
 if TYPE_CHECKING:
-
     from ..metrics import Threshold
     from .figures import Cut, Figure, Op
 

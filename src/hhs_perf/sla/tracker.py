@@ -6,35 +6,17 @@ import logging
 from threading import Lock
 from typing import TYPE_CHECKING, Final
 
-import attrs
-
 from .._fork import renew_after_fork
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from .objectives import Status
-    from .verdicts import ObjectiveVerdict, SlaVerdict
+    from .verdicts import ObjectiveVerdict, SlaChange, SlaVerdict
 
-__all__ = ["SlaChange", "SlaTracker"]
+__all__ = ["SlaTracker"]
 
 _LOG: Final = logging.getLogger("hhs_perf.sla")
-
-
-@attrs.frozen(kw_only=True)
-class SlaChange:
-    """A status that changed from `previous` to `status`; `at` is seconds since 1970.
-
-    `objective` is None when the SLA's own status changed; it names the objective when that
-    changed while the SLA as a whole stayed as it was.
-    """
-
-    sla: str
-    objective: str | None
-    previous: Status
-    status: Status
-    verdict: SlaVerdict
-    at: float
 
 
 class SlaTracker:
@@ -66,6 +48,8 @@ class SlaTracker:
         return changes
 
     def _changes(self, verdict: SlaVerdict, now: float) -> Iterator[SlaChange]:
+        from .verdicts import SlaChange  # noqa: PLC0415 - slow, and start-up has none
+
         moved: list[tuple[str | None, Status, Status]] = []
         for (_, objective), status in _statuses(verdict):
             previous = self._last.get((verdict.name, objective), "unknown")

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from .figures import Kind, Op
     from .objectives import Status
 
-__all__ = ["ObjectiveVerdict", "SlaVerdict", "worst"]
+__all__ = ["ObjectiveVerdict", "SlaChange", "SlaVerdict", "worst"]
 
 _WORST_FIRST: Final[tuple[Status, ...]] = ("violated", "warning", "met")
 
@@ -63,3 +63,19 @@ class SlaVerdict:
     description: str
     status: Status
     objectives: tuple[ObjectiveVerdict, ...]
+
+
+@attrs.frozen(kw_only=True)
+class SlaChange:
+    """A status that changed from `previous` to `status`; `at` is seconds since 1970.
+
+    `objective` is None when the SLA's own status changed; it names the objective when that
+    changed while the SLA as a whole stayed as it was.
+    """
+
+    sla: str
+    objective: str | None
+    previous: Status
+    status: Status
+    verdict: SlaVerdict
+    at: float

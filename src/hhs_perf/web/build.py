@@ -87,13 +87,13 @@ def settings_body(monitor: Monitor) -> SettingsBody:
     return SettingsBody(
         version=version("hhs-perf"),
         digest_engine=monitor.metrics.engine.name,
-        settings=tuple(SettingLine(**_spread(row)) for row in describe(monitor.settings)),
+        settings=tuple(SettingLine(**row._asdict()) for row in describe(monitor.settings)),
         series=SeriesRow(
             held=len(monitor.metrics),
             most=monitor.metrics.max_series,
             refused=monitor.metrics.refused,
         ),
-        plugins=tuple(PluginLine(**_spread(row)) for row in monitor.plugins.rows()),
+        plugins=tuple(PluginLine(**row._asdict()) for row in monitor.plugins.rows()),
         faults=dict(monitor.faults),
     )
 
