@@ -132,7 +132,7 @@ def tdigest(session: nox.Session) -> None:
 def docs(session: nox.Session) -> None:
     """Build the documentation; a warning fails it."""
     install(session, "docs")
-    session.run("sphinx-build", "-W", "-q", "-E", "-b", "html", "docs", "docs/_build/html")
+    session.run("sphinx-build", "-W", "-n", "-q", "-E", "-b", "html", "docs", "docs/_build/html")
 
 
 SMOKE = """

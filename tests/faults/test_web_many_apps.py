@@ -33,7 +33,7 @@ def _ticking() -> Monitor:
 def _use_flask() -> Monitor:
     app = Flask("host")
     monitor = flask_adapter.init_app(app, _ticking(), auth=allow_all)
-    app.add_url_rule("/x/<int:y>", view_func=lambda y: str(y))
+    app.add_url_rule("/x/<int:y>", view_func=str)
     with app.test_client() as client:
         assert client.get("/x/1").status_code == 200
         assert client.get("/api/performance").json["api"]["count"] == 1  # type: ignore[index]

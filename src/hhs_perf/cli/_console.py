@@ -31,9 +31,9 @@ def console(stream: TextIO | None = None) -> PlainConsole:
     return PlainConsole(file=file, width=width, markup=False, highlight=False, emoji=False)
 
 
-def plain(text: str) -> str:
+def plain(text: str, longest: int = _LONGEST) -> str:
     """Replace what could steer a terminal: control, bidirectional and unassigned characters."""
-    shown = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+    shown = text if len(text) <= longest else f"{text[:longest]}…"
     return "".join(
         letter if letter.isprintable() else " " if letter.isspace() else "\N{REPLACEMENT CHARACTER}"
         for letter in shown

@@ -133,7 +133,7 @@ def _refusal(status: int, headers: Message, token: str | None) -> str:
         case 404:
             return "has no /api/performance (404)"
         case _ if 300 <= status < 400:  # noqa: PLR2004 -- the redirects
-            target = headers.get("Location", "elsewhere")
+            target = str(headers.get("Location", "elsewhere"))[:200]
             return f"redirects to {target} ({status}); give that address if you trust it"
         case _:
             return f"answered {status}"

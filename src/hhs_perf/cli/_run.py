@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["run"]
 
+# Room for every mistake of a configuration, which is told at once.
+_LONGEST_LINE: Final = 10_000
 _LOG: Final = logging.getLogger("hhs_perf.cli")
 
 
@@ -91,7 +93,7 @@ def _place(exc: Exception) -> str:
 
 
 def _fail(message: str, status: int) -> int:
-    _say(sys.stderr, f"hhs-perf: {plain(message)}\n")
+    _say(sys.stderr, f"hhs-perf: {plain(message, _LONGEST_LINE)}\n")
     return status
 
 

@@ -15,7 +15,7 @@ App = Callable[..., Awaitable[None]]
 PLAIN = [(b"content-type", b"text/plain")]
 
 
-class Left(Exception):
+class LeftError(Exception):
     """The framework's word for a client that has gone."""
 
 
@@ -25,7 +25,9 @@ def monitor(clock: FakeClock) -> Monitor:
 
 
 def _timed(app: App, monitor: Monitor, own: Iterable[str] = ()) -> AsgiTimer:
-    return AsgiTimer(app, monitor, lambda scope: scope.get("test.route"), own, disconnects=(Left,))
+    return AsgiTimer(
+        app, monitor, lambda scope: scope.get("test.route"), own, disconnects=(LeftError,)
+    )
 
 
 async def _begin(send: Any, status: int = 200, **more: Any) -> None:
@@ -157,8 +159,8 @@ async def test_a_client_that_leaves_in_its_upload_is_a_client_error(monitor: Mon
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         try:
-            raise Left
-        except Left:
+            raise LeftError
+        except LeftError:
             await _begin(send, 500)
             await _body(send)
             raise
@@ -169,7 +171,7 @@ async def test_a_client_that_leaves_in_its_upload_is_a_client_error(monitor: Mon
 
 async def test_a_client_that_leaves_before_any_answer_is_a_client_error(monitor: Monitor) -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
-        raise Left
+        raise LeftError
 
     await call_asgi(_timed(app, monitor))
     assert counted(monitor) == {("GET", "unmatched", "4xx"): 1}
