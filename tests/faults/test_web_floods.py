@@ -36,7 +36,7 @@ def runner() -> Iterator[asyncio.Runner]:
 def _flask(monitor: Monitor, runner: asyncio.Runner) -> Send:
     app = Flask("host")
     flask_adapter.init_app(app, monitor, auth=allow_all)
-    app.add_url_rule("/x/<int:y>", view_func=str)
+    app.add_url_rule("/x/<int:y>", view_func=lambda y: f"{y}")
 
     def send(method: str, path: str) -> None:
         answer = call_wsgi(app, path, method, HTTP_USER_AGENT=HOSTILE)

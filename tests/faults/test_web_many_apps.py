@@ -33,7 +33,7 @@ def _ticking() -> Monitor:
 def _use_flask() -> Monitor:
     app = Flask("host")
     monitor = flask_adapter.init_app(app, _ticking(), auth=allow_all)
-    app.add_url_rule("/x/<int:y>", view_func=str)
+    app.add_url_rule("/x/<int:y>", view_func=lambda y: f"{y}")
     with app.test_client() as client:
         assert client.get("/x/1").status_code == 200
         assert client.get("/api/performance").json["api"]["count"] == 1  # type: ignore[index]
@@ -54,13 +54,26 @@ def _use_fastapi() -> Monitor:
     return monitor
 
 
-def _ticks() -> list[threading.Thread]:
-    return [t for t in threading.enumerate() if t.name.startswith("hhs_perf")]
+Ticks = Callable[[], list[threading.Thread]]
+
+
+@pytest.fixture
+def ticks() -> Ticks:
+    """Give what lists our threads that this test started."""
+    before = set(threading.enumerate())
+
+    def started() -> list[threading.Thread]:
+        now = [each for each in threading.enumerate() if each not in before]
+        return [each for each in now if each.name.startswith("hhs_perf")]
+
+    return started
 
 
 @pytest.mark.parametrize("use", [_use_flask, _use_fastapi])
 @pytest.mark.parametrize("close", [True, False], ids=["closed", "forgotten"])
-def test_many_applications_leave_no_thread_and_no_memory(use: Use, close: bool) -> None:
+def test_many_applications_leave_no_thread_and_no_memory(
+    use: Use, close: bool, ticks: Ticks
+) -> None:
     """Those that nobody closes go, with their thread, when they are collected."""
     gone: list[weakref.ref[Monitor]] = []
 
@@ -75,40 +88,40 @@ def test_many_applications_leave_no_thread_and_no_memory(use: Use, close: bool) 
             gc.collect()
 
     round_trip()  # fills the caches of the frameworks
-    for thread in _ticks():
+    for thread in ticks():
         thread.join(5)
-    assert _ticks() == []
+    assert ticks() == []
     tracemalloc.start()
     try:
         round_trip()
-        for thread in _ticks():
+        for thread in ticks():
             thread.join(5)
         gc.collect()
         ours = tracemalloc.take_snapshot().filter_traces([tracemalloc.Filter(True, OUR_FILES)])
     finally:
         tracemalloc.stop()
-    assert _ticks() == []
+    assert ticks() == []
     assert [each for each in gone if each() is not None] == []
     # FastAPI keeps the last views it has seen in caches of its own, ours among them.
     assert sum(trace.size for trace in ours.traces) < APPS * 4_096
 
 
-def test_no_thread_starts_before_the_first_request() -> None:
+def test_no_thread_starts_before_the_first_request(ticks: Ticks) -> None:
     """A server that forks after loading the application must find no thread in it."""
     flask_app, fastapi_app = Flask("host"), FastAPI()
     monitors = [_ticking(), _ticking()]
     flask_adapter.init_app(flask_app, monitors[0], auth=allow_all)
     fastapi_adapter.init_app(fastapi_app, monitors[1], auth=allow_all)
-    assert _ticks() == []
+    assert ticks() == []
     call_wsgi(flask_app, "/")
-    assert len(_ticks()) == 1
+    assert len(ticks()) == 1
     with TestClient(fastapi_app) as client:
-        assert len(_ticks()) == 1
+        assert len(ticks()) == 1
         client.get("/")
-        assert len(_ticks()) == 2
-    assert len(_ticks()) == 1, "the lifespan's end closes the monitor"
+        assert len(ticks()) == 2
+    assert len(ticks()) == 1, "the lifespan's end closes the monitor"
     monitors[0].close()
-    assert _ticks() == []
+    assert ticks() == []
 
 
 def test_two_applications_in_one_process_know_nothing_of_each_other() -> None:

@@ -27,7 +27,9 @@ class WsgiTimer:
 
     `route_of` finds the route template in the environ; it is asked inside of `start_response`,
     since frameworks clean the environ up afterwards. Wrap this around all other middleware, so
-    that answers given early are seen.
+    that answers given early are seen. `is_rehearsal` knows requests of test clients: for them a
+    response of known length ends when the application returns it, since many tests neither read
+    nor close what they got.
     """
 
     def __init__(
@@ -36,8 +38,10 @@ class WsgiTimer:
         monitor: Monitor,
         route_of: Callable[[Environ], str | None],
         own_routes: Iterable[str] = (),
+        is_rehearsal: Callable[[Environ], bool] = lambda _: False,
     ) -> None:
         self.app = app
+        self._is_rehearsal = is_rehearsal
         self._recorder = RequestRecorder(monitor, route_of, own_routes)
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
@@ -53,55 +57,58 @@ class WsgiTimer:
         except Exception as error:  # noqa: BLE001 -- the border
             recorder.fault(error)
             return self.app(environ, start_response)
-        response = _Response(recorder, scope, start_response)
+        start = _Start(recorder, scope, start_response)
         try:
-            return response.over(self.app(environ, response.start), environ)
+            body = self.app(environ, start)
         except BaseException:
-            response.fail()
+            start.fail()
             raise
+        response = _Response(start, body)
+        if self._is_rehearsal(environ) and start.is_whole:
+            start.finish()
+        if type(body) is environ.get("wsgi.file_wrapper"):
+            return response.watched()
+        return response
 
 
-class _Response:
-    """The response under way: stands between application and server in both directions."""
+class _Start:
+    """The request, and the `start_response` that the application calls."""
 
     __slots__ = (
-        "_close",
-        "_first_byte",
-        "_next",
+        "_headers",
         "_outer",
-        "_recorder",
-        "_scope",
         "_start_response",
         "_status",
+        "first_byte",
+        "recorder",
+        "scope",
     )
-
-    _next: Callable[[], bytes]
 
     def __init__(
         self, recorder: RequestRecorder, scope: RequestScope, start_response: StartResponse
     ) -> None:
-        self._recorder = recorder
-        self._scope = scope
+        self.recorder = recorder
+        self.scope = scope
+        self.first_byte: float | None = None
         self._start_response = start_response
         self._status = _UNANSWERED
-        self._first_byte: float | None = None
-        self._close: Callable[[], object] | None = None
+        self._headers: list[tuple[str, str]] = []
         self._outer = current.get()
         current.set(scope)
 
-    def start(
+    def __call__(
         self, status: str, headers: list[tuple[str, str]], exc_info: object = None
     ) -> Callable[[bytes], object]:
-        """Be the `start_response` that the application calls."""
-        scope, recorder = self._scope, self._recorder
+        scope, recorder = self.scope, self.recorder
         try:
             self._status = int(status[:3])
+            self._headers = headers
             if scope.route is None:
                 scope.route = recorder.route_of(scope.source) or UNMATCHED
             for name, value in headers:
-                # The length first: lower() for each name would be half of this function.
+                # Cheap looks first: lower() on each would be half of this function.
                 if len(name) == _LENGTH and name.lower() == "content-type":
-                    if "text/event-stream" in value.lower():
+                    if value[:1] in "tT" and value.lower().startswith("text/event-stream"):
                         scope.streaming = True
                     break
             if scope.at_response_start is not None:
@@ -113,58 +120,78 @@ class _Response:
             return self._start_response(status, headers)
         return self._start_response(status, headers, exc_info)
 
-    def over(self, body: Iterable[bytes], environ: Environ) -> Iterable[bytes]:
-        """Take the body that the application returned, and give what the server shall iterate."""
-        self._close = getattr(body, "close", None)
-        if type(body) is environ.get("wsgi.file_wrapper"):
-            # The server recognises its own wrapper and sends the file by sendfile(); another
-            # iterator around it would undo that, so this one only learns of its end.
-            try:
-                body.close = self.close  # type: ignore[attr-defined]
-            except AttributeError:
-                pass  # a wrapper written in C
-            else:
-                return body
-        self._next = iter(body).__next__
-        return self
-
-    def __iter__(self) -> Iterator[bytes]:
-        return self
-
-    def __next__(self) -> bytes:
-        try:
-            chunk = self._next()
-        except StopIteration:
-            self._finish()
-            raise
-        except BaseException:
-            self.fail()
-            raise
-        # Before the first chunk that is not empty no header leaves (PEP 3333).
-        if self._first_byte is None and chunk and self._scope.streaming:
-            self._first_byte = self._recorder.now()
-        return chunk
-
-    def close(self) -> None:
-        """Be called by the server, early when the client has gone: then the status counts."""
-        self._finish()
-        close, self._close = self._close, None
-        if close is not None:
-            close()
+    @property
+    def is_whole(self) -> bool:
+        """Tell whether the response is known to be complete: it says how long it is."""
+        return any(name.lower() == "content-length" for name, _ in self._headers)
 
     def fail(self) -> None:
         """Record the request as failed: the application raised."""
-        self._status = _UNANSWERED
-        self._finish()
+        if self.scope.is_open:
+            self._status = _UNANSWERED
+            self.finish()
 
-    def _finish(self) -> None:
-        scope = self._scope
-        if not scope.is_open:
-            return
-        self._recorder.finish(scope, self._status, self._first_byte)
+    def finish(self) -> None:
+        """Record the request, which must be open."""
+        scope = self.scope
+        self.recorder.finish(scope, self._status, self.first_byte)
         if self._outer is not None and current.get() is scope:
             current.set(self._outer)
 
+
+class _Response:
+    """The response under way, which the server iterates and closes."""
+
+    __slots__ = ("_body", "_close", "_scope", "_start")
+
+    def __init__(self, start: _Start, body: Iterable[bytes]) -> None:
+        self._start = start
+        self._scope = start.scope
+        self._body = body
+        self._close: Callable[[], object] | None = None
+
+    def watched(self) -> Iterable[bytes]:
+        """Give the server's own file wrapper back, so that only its end is seen.
+
+        The server recognises it and sends the file by sendfile(), which another iterator around
+        it would undo.
+        """
+        body: Any = self._body
+        close = getattr(body, "close", None)
+        try:
+            body.close = self.close
+        except AttributeError:  # a wrapper written in C
+            return self
+        self._close = close
+        return body  # type: ignore[no-any-return]
+
+    def __iter__(self) -> Iterator[bytes]:
+        # A generator, since its steps and its end cost a fraction of those of a __next__.
+        start = self._start
+        try:
+            for chunk in self._body:
+                # Before the first chunk that is not empty no header leaves (PEP 3333).
+                if start.first_byte is None and chunk and self._scope.streaming:
+                    start.first_byte = start.recorder.now()
+                yield chunk
+        except GeneratorExit:
+            raise  # the server went on without it
+        except BaseException:
+            start.fail()
+            raise
+        if self._scope.is_open:
+            start.finish()
+
+    def close(self) -> None:
+        """Be called by the server, early when the client has gone: then the status counts."""
+        if self._scope.is_open:
+            self._start.finish()
+        body, self._body = self._body, ()
+        close = self._close or getattr(body, "close", None)
+        if close is not None:
+            close()
+
     def __del__(self) -> None:
         # Some servers and test clients never close.
-        self._finish()
+        if self._scope.is_open:
+            self._start.finish()
