@@ -26,6 +26,7 @@ class Filled:
         metrics = self.monitor.metrics
         self._records: list[Callable[[float], None]] = []
         self._answered: list[Callable[[float], None]] = []
+        self._values: list[float] = []
         for route, statement in labels(series):
             tags = {"method": "GET", "route": route, "kind": "uncached"}
             self._records.append(metrics.timer("http.server.request.duration", **tags).record)
@@ -44,13 +45,23 @@ class Filled:
 
     def spread(self, count: int) -> None:
         """Let every series take ``count`` values, evenly over the five minutes up to now."""
-        values = dataset("lognormal", count, seed=1)
+        self._values = dataset("lognormal", count, seed=1)
         share = count // SLOTS
         for slot in range(SLOTS):
             if slot:
                 self.clock.advance(SLOT_SECONDS)
                 self.monitor.metrics.flush()
-            self.observe(values[slot * share : (slot + 1) * share])
+            self.observe(self._values[slot * share : (slot + 1) * share])
+
+    def live_on(self) -> None:
+        """Let a third of a slot go by, and each series take its share of values, one at least.
+
+        What comes next is read by a client that asks every ten seconds: one time in three a slot
+        has closed in between, and no answer can be one remembered.
+        """
+        self.clock.advance(SLOT_SECONDS / 3)
+        self.monitor.metrics.flush()
+        self.observe(self._values[: max(1, len(self._values) // (3 * SLOTS))])
 
     def close(self) -> None:
         """Close the monitor."""

@@ -8,9 +8,10 @@ import platform
 from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from benchmarks._interleave import Spread
+if TYPE_CHECKING:
+    from benchmarks._interleave import Spread
 
 RESULTS: Final = Path(__file__).parent / "results"
 _PACKAGES: Final = (

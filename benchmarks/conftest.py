@@ -104,7 +104,7 @@ class Bench:
         self.benchmark.pedantic(ours, setup=(prepare or {}).get("ours"), rounds=PEDANTIC)
         self.judge(*found)
 
-    def show(  # noqa: PLR0913  what a figure consists of
+    def show(
         self,
         what: str,
         value: float,
@@ -134,4 +134,4 @@ def bench(request: pytest.FixtureRequest, benchmark: BenchmarkFixture) -> Iterat
     """Yield what a benchmark compares with; its figures are kept whether it passes or fails."""
     subject = request.path.stem.removeprefix("test_")
     results = request.config.stash[_BOOK].results.setdefault(subject, [])
-    yield Bench(benchmark=benchmark, results=results)
+    return Bench(benchmark=benchmark, results=results)

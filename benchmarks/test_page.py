@@ -21,7 +21,6 @@ from hhs_perf.adapters.flask import init_app
 from hhs_perf.web import allow_all
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from benchmarks.conftest import Bench
@@ -53,11 +52,6 @@ def _page(filled: Filled) -> WsgiDriver:
     return WsgiDriver(app, ("/api/performance",))
 
 
-def _moved(filled: Filled) -> Callable[[], None]:
-    """Return what makes every series new, so that no answer can be one remembered."""
-    return partial(filled.observe, [0.05])
-
-
 def test_summary_of_1000_series(bench: Bench, mmap_files: Path) -> None:
     """The summary costs a fifth of a multiprocess scrape of the same series."""
     filled = Filled(SERIES)
@@ -80,7 +74,7 @@ def test_summary_of_1000_series(bench: Bench, mmap_files: Path) -> None:
             {peer: Peer(run=scrape, bound=0.2)},
             unit="ms",
             rounds=15,
-            prepare={"ours": _moved(filled)},
+            prepare={"ours": filled.live_on},
         )
     finally:
         filled.close()
@@ -100,7 +94,7 @@ def test_summary_cost_does_not_grow_with_samples(bench: Bench, series: int) -> N
             {peer: Peer(run=partial(_page(few), 1), bound=1.1)},
             unit="ms",
             rounds=15,
-            prepare={"ours": _moved(many), peer: _moved(few)},
+            prepare={"ours": many.live_on, peer: few.live_on},
         )
     finally:
         few.close()

@@ -52,7 +52,7 @@ def values() -> list[float]:
 @pytest.mark.parametrize(
     ("flush_every", "by_prometheus", "by_opentelemetry"), [(BUSY, 0.10, 0.02), (CALM, None, None)]
 )
-def test_record(  # noqa: PLR0913  fixtures and parameters
+def test_record(
     bench: Bench,
     monitor: Monitor,
     histogram: Histogram,

@@ -38,14 +38,6 @@ class InFlight:
         self.held: dict[RequestScope, Callable[[RequestScope], str | None]] = {}
         renew_after_fork(self)
 
-    def begin(self, scope: RequestScope, route_of: Callable[[RequestScope], str | None]) -> None:
-        """Take a request that begins; `route_of` tells its template, or None if it is not shown."""
-        self.held[scope] = route_of
-
-    def end(self, scope: RequestScope) -> None:
-        """Let go of a request; one that is not held is no error."""
-        self.held.pop(scope, None)
-
     def routes(self) -> tuple[InFlightRoute, ...]:
         """Count what is under way, by method and route, the oldest first.
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from . import sla as sla_rooms
 from ._builtin import Builtin
 from ._clock import SystemClock, Timeline
+from ._faults import Faults
 from ._fork import renew_after_fork
 from ._in_flight import InFlight
 from ._plugins import Plugins
@@ -87,13 +88,16 @@ class Monitor:
         self.plugins.register_collectors(self.metrics)
         for variable in self.settings.unknown:
             _LOG.warning("the variable %s means nothing to hhs_perf", variable)
+        self._faults = Faults()
         # Guards the four fields below.
         self._lock = threading.Lock()
         self.is_started = False
+        self._was_closed = False
         self._advanced_at = -math.inf
         self._changes = 0
-        self._faults: dict[str, int] = {}
-        self._ticker = Ticker(self._tick, _TICK_EVERY, "hhs_perf-tick") if tick else None
+        self._ticker = (
+            Ticker(self._tick, _TICK_EVERY, "hhs_perf-tick", self._faults) if tick else None
+        )
         renew_after_fork(self)
 
     @classmethod
@@ -117,16 +121,20 @@ class Monitor:
     @property
     def faults(self) -> Mapping[str, int]:
         """How often a part of the library failed and was kept from the host, by part."""
-        return dict(self._faults)
+        return self._faults.counts
 
     def add_sla(self, sla: Sla) -> None:
         """Judge `sla` from now on, in place of one of the same name."""
-        self._slas = {**self._slas, sla.name: sla}
+        with self._lock:
+            self._slas = {**self._slas, sla.name: sla}
+            self._changes += 1
         self._count_thresholds()
 
     def add_alert(self, rule: AlertRule) -> None:
         """Watch `rule` from now on, in place of one of the same name."""
         self.alerts.add(rule)
+        with self._lock:
+            self._changes += 1
         self._count_thresholds()
 
     def evaluate(
@@ -149,10 +157,11 @@ class Monitor:
         """Judge, move the states of SLAs and alerts, log and tell each change once."""
         with self._lock:
             now = self._advanced_at = self.timeline.now()
+        self._advance(now)
+
+    def _advance(self, now: float) -> None:
         sla_changes = self._tracker.advance(self.evaluate(), now)
         alert_changes = self.alerts.advance(now, sla_rooms.remember(self.reader.read))
-        with self._lock:
-            self._changes += len(sla_changes) + len(alert_changes)
         for sla_change in sla_changes:
             self.plugins.sla_changed(sla_change)
         for alert_change in alert_changes:
@@ -161,15 +170,27 @@ class Monitor:
     def advance_if_overdue(self) -> None:
         """Do what the tick has not done for twice its time: there may be no thread."""
         ticks = self._ticker is not None and self._ticker.is_running
-        patience = (2 if ticks else 1) * self.settings.evaluation.evaluate_every
-        if self.timeline.now() >= self._advanced_at + patience:
-            self.advance()
+        self._advance_after(2 if ticks else 1)
+
+    def _advance_after(self, turns: int) -> None:
+        """Advance if that many turns have passed since somebody last did."""
+        with self._lock:
+            now = self.timeline.now()
+            if now < self._advanced_at + turns * self.settings.evaluation.evaluate_every:
+                return
+            self._advanced_at = now
+        self._advance(now)
 
     def generation(self) -> str:
         """Name the state of all that the routes show: equal names, equal answers."""
-        under_way = hash(self.in_flight.routes())
-        faults = sum(self._faults.values())
-        return f"{self.reader.generation()}-{self._changes}-{under_way}-{faults}"
+        state = (
+            self._changes,
+            self.in_flight.routes(),
+            self.alerts.state(),
+            tuple(self.faults.items()),
+            len(self.metrics),
+        )
+        return f"{self.reader.generation()}-{hash(state)}"
 
     def start(self) -> None:
         """Start the tick, unless it runs or was not wanted."""
@@ -187,37 +208,38 @@ class Monitor:
             self.start()
 
     def close(self) -> None:
-        """Stop the tick and tell the plugins; recording goes on, and `start` works again."""
+        """Stop the tick, and tell the plugins the first time; recording goes on.
+
+        `start` works again, but plugins that have let go of what they held stay without it.
+        """
         with self._lock:
-            if not self.is_started:
-                return
-            self.is_started = False
-        if self._ticker is not None:
-            self.metrics.use_ticks(ticking=False)
-            self._ticker.stop()
-        self.metrics.flush()
-        self.plugins.shutdown()
+            first, self._was_closed = not self._was_closed, True
+            was_started, self.is_started = self.is_started, False
+        if was_started:
+            if self._ticker is not None:
+                self.metrics.use_ticks(ticking=False)
+                self._ticker.stop()
+            self.metrics.flush()
+        if first:
+            self.plugins.shutdown()
 
     def note_fault(self, where: str, error: BaseException) -> None:
         """Count a fault that was kept from the host, and log the first of its cause."""
-        cause = f"{where}: {type(error).__name__}"
-        with self._lock:
-            times = self._faults[cause] = self._faults.get(cause, 0) + 1
-        if times == 1:
-            _LOG.error("%s failed; the host goes on", where, exc_info=error)
+        self._faults.note(where, error)
 
     def after_fork_in_child(self) -> None:
-        """Renew the lock; everything else renews itself."""
+        """Renew the lock, which another thread may have held."""
         self._lock = threading.Lock()
 
     def _tick(self) -> None:
         self.metrics.flush()
-        if self.timeline.now() >= self._advanced_at + self.settings.evaluation.evaluate_every:
-            self.advance()
+        self._advance_after(1)
 
     def _count_thresholds(self) -> None:
         for metric, thresholds in sla_rooms.thresholds(self.slas, self.alerts.rules):
             self.metrics.count_at(metric, thresholds)
+        for metric, tags in sla_rooms.totals(self.slas, self.alerts.rules):
+            self.metrics.add_up(metric, tags)
 
     def _count_plugin_failure(self, plugin: str) -> None:
         self.metrics.counter("plugin.errors", plugin=plugin).add(1)

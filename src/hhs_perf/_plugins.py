@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import logging
 import threading
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
+import attrs
 import pluggy
 
 from . import hookspecs
 from . import sla as sla_rooms
+from ._faults import Faults
+from ._fork import renew_after_fork
 from ._offers import offered
 from .exceptions import PluginError
 
@@ -20,22 +23,24 @@ if TYPE_CHECKING:
     from .metrics import Registry
     from .sla import AlertChange, AlertRule, Sla, SlaChange
 
-__all__ = ["PluginRow", "Plugins"]
+__all__ = ["PluginRow", "PluginStatus", "Plugins"]
 
+PluginStatus = Literal["active", "disabled", "failed to import", "does not fit the hooks"]
 V = TypeVar("V")
 _GROUP: Final = "hhs_perf"
 _SLOW_IMPORT: Final = 5.0
 _LOG: Final = logging.getLogger("hhs_perf.plugins")
 
 
-class PluginRow(NamedTuple):
+# No slots: msgspec would write the fields last first.
+@attrs.frozen(kw_only=True, slots=False)
+class PluginRow:
     """A plugin as `/settings` lists it."""
 
     name: str
-    status: str
-    """`active`, `disabled`, `failed to import` or `does not fit the hooks`."""
-    failures: int
-    last_failure: str | None
+    status: PluginStatus
+    failures: int = 0
+    last_failure: str | None = None
 
 
 class Plugins:
@@ -51,28 +56,44 @@ class Plugins:
         self._manager.add_hookspecs(hookspecs)
         self._disabled = frozenset(disabled)
         self._on_failure = on_failure
-        # Guards the three dictionaries; listeners run on whatever thread advances the states.
+        self._faults = Faults("hhs_perf.plugins")
+        # Guards _rows; listeners run on whatever thread advances the states.
         self._lock = threading.Lock()
-        self._status: dict[str, str] = {}
-        self._failures: dict[str, int] = {}
-        self._last_failure: dict[str, str] = {}
+        self._rows: dict[str, PluginRow] = {}
+        renew_after_fork(self)
 
     def register(self, plugin: object, name: str) -> None:
-        """Take a plugin object; raises PluginError when it or its name is registered already."""
+        """Take a plugin object; of a name that is taken already it becomes `name#2`, and so on.
+
+        Raises PluginError when the object itself is registered already.
+        """
         if name in self._disabled:
-            self._status[name] = "disabled"
+            self._set(name, "disabled")
             return
+        if self._manager.is_registered(plugin):
+            raise PluginError(name, "is registered already")
+        name = self._free_name(name)
         try:
             self._manager.register(plugin, name)
-        except ValueError as exc:
-            raise PluginError(name, str(exc)) from exc
         except pluggy.PluginValidationError as exc:
             # pluggy keeps the hooks it had verified before: _tell passes over them.
+            self._set(name, "does not fit the hooks")
             self._fail(name, exc, "does not fit the hooks")
-            self._status[name] = "does not fit the hooks"
             return
-        self._status[name] = "active"
+        self._set(name, "active")
         self._warn_of_unknown_hooks(plugin, name)
+
+    def _free_name(self, name: str) -> str:
+        with self._lock:
+            number, free = 1, name
+            while free in self._rows:
+                number += 1
+                free = f"{name}#{number}"
+            return free
+
+    def _set(self, name: str, status: PluginStatus) -> None:
+        with self._lock:
+            self._rows[name] = PluginRow(name=name, status=status)
 
     def _warn_of_unknown_hooks(self, plugin: object, name: str) -> None:
         for hook in self._manager.get_hookcallers(plugin) or []:
@@ -87,14 +108,16 @@ class Plugins:
     def load_installed(self) -> None:
         """Import and register what distributions offer under the entry-point group `hhs_perf`."""
         for entry_point in offered(_GROUP):
-            if entry_point.name in self._disabled:
-                self._status[entry_point.name] = "disabled"
+            name = entry_point.name
+            if name in self._disabled:
+                self._set(name, "disabled")
                 continue
             try:
-                self.register(_load(entry_point), entry_point.name)
-            except Exception as exc:  # noqa: BLE001 - a named border: foreign code is imported
-                self._fail(entry_point.name, exc, "failed to import")
-                self._status[entry_point.name] = "failed to import"
+                self.register(_load(entry_point), name)
+            except Exception as exc:  # noqa: BLE001 - a named border: importing a plugin
+                name = self._free_name(name)
+                self._set(name, "failed to import")
+                self._fail(name, exc, "failed to import")
 
     def slas(self) -> list[Sla]:
         """Gather the SLAs of all plugins, those registered first first."""
@@ -123,15 +146,11 @@ class Plugins:
     def rows(self) -> tuple[PluginRow, ...]:
         """List the plugins known, by name."""
         with self._lock:
-            return tuple(
-                PluginRow(
-                    name=name,
-                    status=status,
-                    failures=self._failures.get(name, 0),
-                    last_failure=self._last_failure.get(name),
-                )
-                for name, status in sorted(self._status.items())
-            )
+            return tuple(row for _, row in sorted(self._rows.items()))
+
+    def after_fork_in_child(self) -> None:
+        """Renew the lock, which another thread may have held; what failed before stays listed."""
+        self._lock = threading.Lock()
 
     def _gather(self, hook: str, of: type[V]) -> list[V]:
         gathered: list[V] = []
@@ -151,33 +170,27 @@ class Plugins:
         # Each implementation is called apart: with pluggy's own call the first that raises keeps
         # the rest from running. pluggy lists the last registered first.
         for implementation in getattr(self._manager.hook, hook).get_hookimpls():
-            if self._status.get(implementation.plugin_name) != "active":
+            if self._rows[implementation.plugin_name].status != "active":
                 continue
             accepted = {name: arguments[name] for name in implementation.argnames}
             try:
                 result = implementation.function(**accepted)
                 if take is not None:
                     take(result)
-            except Exception as exc:  # noqa: BLE001 - a named border: a plugin's fault is its own
+            except Exception as exc:  # noqa: BLE001 - a named border: a plugin's hook
                 self._fail(implementation.plugin_name, exc, f"raised in {hook}")
 
     def _fail(self, name: str, exc: BaseException, what: str) -> None:
         with self._lock:
-            self._status.setdefault(name, "active")
-            failures = self._failures[name] = self._failures.get(name, 0) + 1
-            reason = f"{what}: {type(exc).__name__}: {exc}"
-            known = self._last_failure.get(name)
-            self._last_failure[name] = reason
+            row = self._rows[name]
+            self._rows[name] = attrs.evolve(
+                row,
+                failures=row.failures + 1,
+                last_failure=f"{what}: {type(exc).__name__}: {exc}",
+            )
+        self._faults.note(f"plugin {name}, which {what},", exc, plugin=name)
         if self._on_failure is not None:
             self._on_failure(name)
-        if reason != known:
-            _LOG.error(
-                "plugin %s %s",
-                name,
-                what,
-                exc_info=exc,
-                extra={"plugin": name, "failures": failures},
-            )
 
 
 def _load(entry_point: EntryPoint) -> object:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import os
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, cast
 
 import attrs
 
+from ._toml import read_toml
 from .exceptions import ConfigurationError
 
 if TYPE_CHECKING:
@@ -20,10 +21,10 @@ __all__ = [
     "EvaluationSettings",
     "MetricsSettings",
     "PluginSettings",
-    "SettingRow",
     "Settings",
+    "Source",
     "WebSettings",
-    "describe",
+    "setting_fields",
 ]
 
 V = TypeVar("V")
@@ -33,7 +34,7 @@ DigestName = Literal["auto", "fastdigest", "tdigest"]
 _PREFIX: Final = "HHS_PERF_"
 _CONFIG: Final = "HHS_PERF_CONFIG"
 # Read by the command line alone, which talks to somebody else's monitor.
-_FOREIGN: Final = frozenset({"HHS_PERF_TOKEN", "HHS_PERF_SOAK"})
+_FOREIGN: Final = frozenset({"HHS_PERF_TOKEN"})
 
 
 def _setting(
@@ -185,17 +186,8 @@ class Settings:
         return _read(os.environ if environ is None else environ)
 
 
-class SettingRow(NamedTuple):
-    """One setting as a table shows it; a secret's value is masked."""
-
-    variable: str
-    value: str
-    source: Source
-    default: str
-    meaning: str
-
-
-def _fields() -> Iterator[tuple[str | None, attrs.Attribute[Any]]]:
+def setting_fields() -> Iterator[tuple[str | None, attrs.Attribute[Any]]]:
+    """Give every field that is a setting, with the name of the group that it stands in."""
     groups = {
         "metrics": MetricsSettings,
         "evaluation": EvaluationSettings,
@@ -212,14 +204,12 @@ def _load_file(environ: Mapping[str, str], problems: list[str]) -> dict[str, str
     path = environ.get(_CONFIG)
     if not path:
         return {}
-    import tomllib  # noqa: PLC0415 - slow, and most processes have no file
-
     try:
-        table = tomllib.loads(_path(path).read_text("utf-8")).get("settings", {})
-    except (OSError, ValueError) as exc:
-        problems.append(f"{_CONFIG}: {path}: {exc}")
+        table = read_toml(_path(path)).get("settings", {})
+    except ConfigurationError as exc:
+        problems += (f"{_CONFIG}: {problem}" for problem in exc.problems)
         return {}
-    known = {field.metadata["variable"] for _, field in _fields()} - {_CONFIG}
+    known = {field.metadata["variable"] for _, field in setting_fields()} - {_CONFIG}
     found: dict[str, str] = {}
     if not isinstance(table, dict):
         problems.append(f"{path}: settings: must be a table")
@@ -242,7 +232,7 @@ def _read(environ: Mapping[str, str]) -> Settings:
     values: dict[str | None, dict[str, Any]] = {}
     sources: dict[str, Source] = {}
     known = set(_FOREIGN)
-    for group, field in _fields():
+    for group, field in setting_fields():
         variable = field.metadata["variable"]
         known.add(variable)
         # An empty variable is an unset one: that is how shells and compose files unset.
@@ -266,35 +256,3 @@ def _read(environ: Mapping[str, str]) -> Settings:
         unknown=tuple(sorted(v for v in environ if v.startswith(_PREFIX) and v not in known)),
         sources=sources,
     )
-
-
-def _shown(value: object, *, secret: bool) -> str:
-    if value is None or value == ():
-        return ""
-    if secret:
-        return "********"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, tuple):
-        return ",".join(map(str, value))
-    return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def describe(settings: Settings) -> tuple[SettingRow, ...]:
-    """List every setting with its value, where that comes from, and what it means."""
-    rows = []
-    for group, field in _fields():
-        holder: object = settings if group is None else getattr(settings, group)
-        value = getattr(holder, field.name)
-        made = "default" if value == field.default else "code"
-        variable = field.metadata["variable"]
-        rows.append(
-            SettingRow(
-                variable=variable,
-                value=_shown(value, secret=field.metadata["secret"]),
-                source=settings.sources.get(variable, cast("Source", made)),
-                default=_shown(field.default, secret=False),
-                meaning=field.metadata["meaning"],
-            )
-        )
-    return tuple(rows)

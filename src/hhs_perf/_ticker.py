@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 import threading
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 from weakref import WeakMethod
 
 from ._fork import renew_after_fork
@@ -12,20 +11,22 @@ from ._fork import renew_after_fork
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Ticker"]
+    from ._faults import Faults
 
-_LOG: Final = logging.getLogger("hhs_perf")
+__all__ = ["Ticker"]
 
 
 class Ticker:
     """Calls a bound method every `seconds` on a daemon thread.
 
     It holds the method's owner weakly: an owner that nobody closed ends its ticker by being
-    collected. In a forked child a running ticker starts again.
+    collected. In a forked child a running ticker starts again. What the method raises goes to
+    `faults`, and the ticking goes on.
     """
 
-    def __init__(self, tick: Callable[[], None], seconds: float, name: str) -> None:
+    def __init__(self, tick: Callable[[], None], seconds: float, name: str, faults: Faults) -> None:
         self._tick = WeakMethod(tick)
+        self._faults = faults
         self._seconds = seconds
         self._name = name
         # Guards the two fields below.
@@ -48,7 +49,7 @@ class Ticker:
             self._stop = threading.Event()
             self._thread = threading.Thread(
                 target=_run,
-                args=(self._tick, self._stop, self._seconds),
+                args=(self._tick, self._stop, self._seconds, self._faults),
                 name=self._name,
                 daemon=True,
             )
@@ -71,16 +72,15 @@ class Ticker:
             self.start()
 
 
-def _run(tick: WeakMethod[Callable[[], None]], stop: threading.Event, seconds: float) -> None:
-    told: set[type[Exception]] = set()
+def _run(
+    tick: WeakMethod[Callable[[], None]], stop: threading.Event, seconds: float, faults: Faults
+) -> None:
     while not stop.wait(seconds):
         call = tick()
         if call is None:
             return
         try:
             call()
-        except Exception as exc:  # noqa: BLE001 - a named border: a fault of ours must not end the ticking
-            if type(exc) not in told:
-                told.add(type(exc))
-                _LOG.exception("a tick failed")
+        except Exception as exc:  # noqa: BLE001 - a named border: the tick
+            faults.note("the tick", exc)
         del call

@@ -48,6 +48,9 @@ def parse_tokens(text: str) -> tuple[Token, ...]:
             tokens.append(_parse(entry, number))
         except ValueError as exc:
             problems.append(f"entry {number}: {exc}")
+    for number, token in enumerate(tokens):
+        if any(token.sha256 == other.sha256 for other in tokens[:number]):
+            problems.append(f"{token.name}: its secret stands twice")
     if problems:
         raise ValueError("; ".join(problems))
     return tuple(tokens)
@@ -73,6 +76,8 @@ def _parse(entry: str, number: int) -> Token:
         name, secret = named["name"], named["secret"]
     if not secret:
         raise ValueError("the secret is empty")
+    if not secret.isascii() or not secret.isprintable():
+        raise ValueError("the secret has characters that a header cannot carry")
     if secret.startswith("sha256$"):
         hashed = _HASHED.fullmatch(secret)
         if hashed is None:

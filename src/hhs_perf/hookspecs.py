@@ -59,4 +59,4 @@ def hhs_perf_alert_changed(change: AlertChange) -> None:
 
 @hookspec
 def hhs_perf_shutdown() -> None:
-    """Let go of what the plugin holds; called once when the monitor closes."""
+    """Let go of what the plugin holds; called once, when the monitor closes for the first time."""

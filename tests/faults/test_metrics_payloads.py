@@ -94,12 +94,15 @@ def tampered(raw: bytes, rng: random.Random) -> bytes:
     field = rng.randrange(len(body))
     was = body[field]
     if isinstance(was, bytes) and was:
-        kind = "d" if field in (8, 9) else "f" if field == 10 else "I"
+        kind = "d" if field in (8, 9) else "f"
+        if field == 11:
+            kind = {1: "B", 2: "H", 4: "I"}[4 * len(was) // len(body[10])]
         numbers: array[Any] = array(kind)
         numbers.frombytes(was)
         at = rng.randrange(len(numbers))
-        if kind == "I":
-            numbers[at] = rng.choice((0, 1, numbers[at] + 1, 2**32 - 1))
+        if field == 11:
+            most = 2 ** (8 * numbers.itemsize) - 1
+            numbers[at] = rng.choice((0, 1, min(numbers[at] + 1, most), most))
         else:
             numbers[at] = rng.choice(
                 (math.nan, math.inf, -1.0, 0.0, 1e30, numbers[at] * 1.0000001, numbers[at - 1])

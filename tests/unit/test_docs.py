@@ -14,7 +14,7 @@ import pytest
 import hhs_perf
 import hhs_perf.collectors
 from hhs_perf import Settings, hookspecs
-from hhs_perf._settings import describe
+from hhs_perf._setting_rows import describe
 from hhs_perf.cli import _exits
 from hhs_perf.cli._commands import hhs_perf as command_line
 from hhs_perf.metrics import WINDOWS

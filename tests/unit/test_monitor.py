@@ -120,6 +120,22 @@ def test_nothing_runs_before_start_nor_after_close() -> None:
     monitor.close()
 
 
+def test_plugins_hear_of_the_first_close_alone() -> None:
+    listener = Listener()
+    monitor = make(FakeClock(), listener)
+    monitor.close()
+    monitor.start()
+    monitor.close()
+    assert listener.shutdowns == 1
+
+
+def test_two_plugins_of_one_class_are_both_told() -> None:
+    first, second = Listener(), Listener()
+    monitor = make(FakeClock(), first, second)
+    monitor.close()
+    assert (first.shutdowns, second.shutdowns) == (1, 1)
+
+
 def test_a_disabled_monitor_starts_nothing() -> None:
     monitor = Monitor(Settings.from_env({"HHS_PERF_ENABLED": "false"}), installed_plugins=False)
     before = threading.active_count()

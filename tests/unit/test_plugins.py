@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import signal
 from importlib.metadata import EntryPoint
 from typing import Any
 
@@ -87,11 +89,51 @@ def test_a_disabled_plugin_is_listed_and_left_out() -> None:
     assert [(row.name, row.status) for row in plugins.rows()] == [("first", "disabled")]
 
 
-def test_a_name_taken_twice_is_an_error() -> None:
+def test_a_name_taken_twice_is_numbered_and_hurts_neither() -> None:
     plugins = Plugins()
-    plugins.register(Listener(), "same")
-    with pytest.raises(PluginError, match="same"):
-        plugins.register(Listener(), "same")
+    listeners = [Listener(), Listener(), Listener()]
+    for listener in listeners:
+        plugins.register(listener, "same")
+    plugins.sla_changed("x")  # type: ignore[arg-type]
+    assert [row.name for row in plugins.rows()] == ["same", "same#2", "same#3"]
+    assert {row.status for row in plugins.rows()} == {"active"}
+    assert [listener.heard for listener in listeners] == [["x"]] * 3
+
+
+def test_an_installed_plugin_named_as_ours_leaves_ours_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    broken = EntryPoint("hhs_perf", "hhs_perf_no_such_module", "hhs_perf")
+    monkeypatch.setattr("hhs_perf._plugins.offered", lambda group: [broken])
+    plugins = Plugins()
+    plugins.register(Listener(), "hhs_perf")
+    plugins.load_installed()
+    assert [(row.name, row.status) for row in plugins.rows()] == [
+        ("hhs_perf", "active"),
+        ("hhs_perf#2", "failed to import"),
+    ]
+
+
+def test_an_object_registered_twice_is_an_error() -> None:
+    plugins, listener = Plugins(), Listener()
+    plugins.register(listener, "one")
+    with pytest.raises(PluginError, match="'two': is registered already"):
+        plugins.register(listener, "two")
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_a_child_forked_while_a_failure_is_noted_can_note_its_own() -> None:
+    plugins = Plugins()
+    plugins.register(Failing(), "bad")
+    plugins._lock.acquire()
+    plugins._faults._lock.acquire()
+    child = os.fork()
+    if child == 0:
+        signal.alarm(10)
+        plugins.sla_changed("x")  # type: ignore[arg-type]
+        os._exit(0 if plugins.rows()[0].failures == 1 else 1)
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
 
 
 def test_a_hook_with_foreign_arguments_does_not_stop_the_monitor() -> None:

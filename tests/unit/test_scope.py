@@ -28,12 +28,11 @@ def test_requests_under_way_show_with_their_oldest() -> None:
     scopes.append(RequestScope("GET", 0.0))
     routes = ["unmatched", "unmatched", "/known", None]
     for scope, route in zip(scopes, routes, strict=True):
-        table.begin(scope, lambda _, route=route: route)
+        table.held[scope] = lambda _, route=route: route
     assert [(r.route, r.count, r.oldest) for r in table.routes()] == [
         ("unmatched", 2, 1.0),
         ("/known", 1, 2.0),
     ]
     for scope in scopes:
-        table.end(scope)
-        table.end(scope)
+        del table.held[scope]
     assert table.routes() == ()

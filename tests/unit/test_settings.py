@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from hhs_perf import ConfigurationError, Settings
-from hhs_perf._settings import describe
+from hhs_perf._setting_rows import describe
 
 
 def test_defaults_need_no_environment() -> None:

@@ -7,6 +7,7 @@ import threading
 
 import pytest
 
+from hhs_perf._faults import Faults
 from hhs_perf._ticker import Ticker
 
 
@@ -15,7 +16,8 @@ class Owner:
         self.ticks = 0
         self.fail = fail
         self.ticked = threading.Semaphore(0)
-        self.ticker = Ticker(self.tick, 0.005, "test-tick")
+        self.faults = Faults()
+        self.ticker = Ticker(self.tick, 0.005, "test-tick", self.faults)
 
     def tick(self) -> None:
         self.ticks += 1
@@ -47,6 +49,7 @@ def test_a_failing_tick_is_logged_once_and_goes_on(caplog: pytest.LogCaptureFixt
             assert owner.ticked.acquire(timeout=5)
         owner.ticker.stop()
     assert len(caplog.records) == 1
+    assert owner.faults.counts["the tick: RuntimeError"] >= 3
 
 
 def test_an_owner_nobody_closed_takes_its_thread_along() -> None:

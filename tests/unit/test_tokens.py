@@ -32,7 +32,8 @@ def test_a_hash_keeps_the_secret_out_of_the_environment() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["secret", "root:x", "viewer:", "viewer:sha256$12", ":x", "viewer+:x", "a=b"]
+    "text",
+    ["secret", "root:x", "viewer:", "viewer:sha256$12", ":x", "viewer+:x", "a=b", "viewer:sécret"],
 )
 def test_a_malformed_entry_is_refused_by_number_without_its_text(text: str) -> None:
     with pytest.raises(ValueError, match="entry 2") as caught:
@@ -58,3 +59,8 @@ def test_any_text_parses_or_is_refused(text: str) -> None:
 def test_any_presented_secret_is_compared_without_error(secret: str) -> None:
     (token,) = parse_tokens("viewer:abc")
     assert token.admits(secret) == (secret == "abc")
+
+
+def test_one_secret_for_two_is_refused() -> None:
+    with pytest.raises(ValueError, match="ops: its secret stands twice"):
+        parse_tokens("viewer:abc,admin:ops=abc")

@@ -195,6 +195,4 @@ async def _answer(site: Site, endpoint: Endpoint, request: Request) -> Response:
     response.raw_headers = [
         (name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers
     ]
-    if answer.body and not any(name == b"content-length" for name, _ in response.raw_headers):
-        response.raw_headers.append((b"content-length", b"%d" % len(answer.body)))
     return response

@@ -70,10 +70,9 @@ def _route_of(environ: dict[str, Any]) -> str | None:
 
 
 def _is_rehearsal(environ: dict[str, Any]) -> bool:
-    # What Flask's test client calls itself. Who else does has the end of a response, not of its
-    # sending, for his duration.
+    # What Flask's test client calls itself, and what any server adds, whoever the client is.
     agent: str = environ.get("HTTP_USER_AGENT", "")
-    return agent.startswith("Werkzeug/")
+    return agent.startswith("Werkzeug/") and "SERVER_SOFTWARE" not in environ
 
 
 def _note_route(_app: Flask, **_: object) -> None:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from .._settings import Settings, describe
+from .._setting_rows import describe
+from .._settings import Settings
 from ..metrics import load_engine
 from ._console import cell
 

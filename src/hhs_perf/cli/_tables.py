@@ -8,6 +8,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from ..web.figure_text import UNKNOWN, figure_text
 from ._console import cell
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ _STYLES: Final[Mapping[str, str]] = {
     "critical": "bold red",
     "unknown": "dim",
 }
-_UNKNOWN: Final = "–"
 # Columns; below this the figures would leave no room for the routes.
 _WIDE: Final = 116
 _ROUTE_COLUMNS: Final[tuple[str, ...]] = (
@@ -50,10 +50,10 @@ def sla_table(report: Report) -> Table:
                 cell(sla.name),
                 cell(objective.name),
                 _judged(objective.status),
-                cell(_figure(objective.value, objective.unit)),
-                cell(f"{objective.op} {_figure(objective.target, objective.unit)}"),
+                cell(figure_text(objective.value, objective.unit)),
+                cell(f"{objective.op} {figure_text(objective.target, objective.unit)}"),
                 cell(f"{objective.samples:,}"),
-                cell(objective.window or _UNKNOWN),
+                cell(objective.window or UNKNOWN),
             )
         if not sla.objectives:
             table.add_row(cell(sla.name), "", _judged(sla.status))
@@ -65,7 +65,7 @@ def alert_table(report: Report, width: int) -> Table | Text:
     if not report.alerts.active:
         return Text("No active alerts.")
     table = _table("Active alerts", texts=("alert", "severity", "state"))
-    for name in ("value", "limit"):
+    for name in ("value", "threshold"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("tags", overflow="fold")
     more = ("since", "figure") if width >= _WIDE else ()
@@ -76,10 +76,10 @@ def alert_table(report: Report, width: int) -> Table | Text:
             cell(alert.rule),
             _judged(alert.severity),
             cell(alert.state),
-            cell(_figure(alert.value, alert.unit)),
-            cell(f"{alert.op} {_figure(alert.threshold, alert.unit)}"),
+            cell(figure_text(alert.value, alert.unit)),
+            cell(f"{alert.op} {figure_text(alert.threshold, alert.unit)}"),
             cell(" ".join(f"{name}={value}" for name, value in alert.tags.items())),
-            cell(alert.since or _UNKNOWN),
+            cell(alert.since or UNKNOWN),
             cell(alert.figure),
         ]
         table.add_row(*row[: len(table.columns)])
@@ -97,12 +97,12 @@ def route_table(report: Report, width: int) -> Table:
         cells = {
             "kind": cell(route.kind),
             "requests": cell(f"{route.count:,}"),
-            "p50": cell(_figure(route.p50, "s")),
-            "p95": cell(_figure(route.p95, "s")),
-            "p99": cell(_figure(route.p99, "s")),
+            "p50": cell(figure_text(route.p50, "s")),
+            "p95": cell(figure_text(route.p95, "s")),
+            "p99": cell(figure_text(route.p99, "s")),
             "errors": cell(f"{route.errors:,}", "red" if route.errors else ""),
             "4xx": cell(f"{route.client_errors:,}"),
-            "time": cell(_UNKNOWN if route.share is None else f"{route.share:.1%}"),
+            "time": cell(UNKNOWN if route.share is None else figure_text(route.share, "ratio")),
         }
         table.add_row(cell(f"{route.method} {route.route}"), *(cells[name] for name in columns))
     return table
@@ -123,15 +123,3 @@ def _table(title: str, *, texts: tuple[str, ...]) -> Table:
 
 def _judged(word: str) -> Text:
     return cell(word, _STYLES.get(word, ""))
-
-
-def _figure(value: float | None, unit: str) -> str:
-    if value is None:
-        return _UNKNOWN
-    match unit:
-        case "ratio":
-            return f"{value * 100:.4g} %"
-        case "s" if value < 1:
-            return f"{value * 1000:.3g} ms"
-        case _:
-            return f"{value:.4g} {unit}".rstrip()

@@ -44,6 +44,10 @@ class ApiFigures(Latency):
     routes: tuple[RouteFigures, ...]
 
 
+def _class_of(status: int) -> str:
+    return _CLASSES[min(status // 100, 5)]
+
+
 class ApiCollector:
     """Takes finished requests into `http.server.request.duration{method, route, kind}`.
 
@@ -67,20 +71,18 @@ class ApiCollector:
         seconds: float,
         ended: float,
         *,
-        failed: bool = False,
         streamed: float | None = None,
     ) -> None:
         """Take one request.
 
         `route` is a template, never a path; `ended` is the monotonic reading at the end, which
-        saves a clock read; `failed` counts as 5xx whatever the status was. For an event stream
+        saves a clock read. For an event stream
         `seconds` runs to the first byte and `streamed` to the last.
         """
         metrics = self._metrics
         if ended >= metrics.due_at:
             metrics.flush_if_free()
-        answer = "5xx" if failed or status >= 500 else _CLASSES[status // 100]  # noqa: PLR2004
-        key = (method, route, kind, answer)
+        key = (method, route, kind, _class_of(status))
         bound = self._bound.get(key) or self._bind(key)
         take, count, buffer = bound
         take(seconds)
@@ -98,8 +100,7 @@ class ApiCollector:
         It costs half of `record`, and may be kept as long as the monitor lives.
         """
         metrics = self._metrics
-        answer = "5xx" if status >= 500 else _CLASSES[status // 100]  # noqa: PLR2004
-        take, count, buffer = self._bind((method, route, kind, answer))
+        take, count, buffer = self._bind((method, route, kind, _class_of(status)))
 
         def take_one(seconds: float, ended: float) -> None:
             if ended >= metrics.due_at:

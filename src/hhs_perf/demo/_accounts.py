@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from importlib.resources import files
 from urllib.parse import parse_qs, urlsplit
 
@@ -29,6 +30,7 @@ class DemoAccount:
         return address.path.rstrip("/").rpartition("/")[2].removeprefix("@")
 
 
+@cache
 def read_accounts() -> tuple[DemoAccount, ...]:
     """Read the accounts shipped inside the package, in their published order."""
     text = files(__package__).joinpath("accounts.json").read_bytes()

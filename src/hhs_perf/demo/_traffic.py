@@ -12,6 +12,7 @@ import attrs
 import httpx
 
 from ..web.recorder import UNMATCHED
+from ._accounts import read_accounts
 from ._errors import DemoError
 from .queries import EVENTS
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Endpoint", "Sent", "Visit", "drive", "plan"]
 
-_ACCOUNTS: Final = 99
 _ABSENT_ACCOUNT: Final = 1_000_000
 _PLATFORMS: Final = ("X", "Facebook", "LinkedIn", "YouTube", "Instagram")
 _SEED: Final = 20261101
@@ -67,7 +67,7 @@ class _Kind:
 
 
 def _account(chance: random.Random) -> str:
-    return f"/api/accounts/{chance.randint(1, _ACCOUNTS)}"
+    return f"/api/accounts/{chance.randint(1, len(read_accounts()))}"
 
 
 def _page(chance: random.Random) -> str:

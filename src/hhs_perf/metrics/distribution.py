@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import math
 from array import array
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
 from fractions import Fraction
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from .counted import (
+    NOTHING_COUNTED,
+    Comparison,
+    Counted,
+    Holding,
+    Threshold,
+    count_holding,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -18,6 +27,7 @@ __all__ = [
     "KEPT",
     "KEPT_ON_READ",
     "TAIL",
+    "TAIL_ON_READ",
     "Comparison",
     "Detail",
     "Distribution",
@@ -35,16 +45,6 @@ KEPT_ON_READ: Final = 4096
 TAIL: Final = 129
 """So many of the largest values are kept: p99.9 of 128,000 values is the 129th largest."""
 
-Comparison = Literal["<", "<="]
-Threshold = tuple[Comparison, float]
-
-
-class Holding(NamedTuple):
-    """How many observations satisfy a comparison, and of how many that is known."""
-
-    holding: int
-    of: int
-
 
 class Detail(NamedTuple):
     """What quantiles are read from; see `Distribution`."""
@@ -52,6 +52,12 @@ class Detail(NamedTuple):
     values: array[float] | None = None
     tail: array[float] | None = None
     digest: Digest | None = None
+
+
+TAIL_ON_READ: Final = 1024
+"""So many may be known when slots are merged: p95 of 20,000 values is the 1,001st largest."""
+_AT_ONCE: Final = 2048
+"""A digest takes values in runs of about so many: longer ones cost more to sort than they save."""
 
 
 @lru_cache(maxsize=256)
@@ -69,12 +75,6 @@ def nearest_rank(q: float, count: int) -> int:
     return max(1, -(-count * above // below))
 
 
-def count_holding(values: Sequence[float], threshold: Threshold) -> int:
-    """Count the sorted values that satisfy `threshold`."""
-    comparison, level = threshold
-    return bisect_left(values, level) if comparison == "<" else bisect_right(values, level)
-
-
 class Distribution:
     """Observations of one or many series over some time: seconds in, seconds out.
 
@@ -84,11 +84,23 @@ class Distribution:
     are few; `tail` has the largest ones, None when some slots no longer know them; `digest`
     estimates the rest, None where only counters are kept.
 
-    Verdicts read the counters alone, thousands of slots a pass: so the other three may be
-    `later`, a function that puts them together when first asked for.
+    Some readers ask for the counters alone, some for quantiles alone, of thousands of slots a
+    pass: so `thresholds` may be a function that gives them when first asked for, and `later` one
+    that puts the other three together; `then` hears of that.
     """
 
-    __slots__ = ("_detail", "_later", "count", "max", "min", "rejected", "sum", "thresholds")
+    __slots__ = (
+        "__weakref__",
+        "_detail",
+        "_later",
+        "_then",
+        "_thresholds",
+        "count",
+        "max",
+        "min",
+        "rejected",
+        "sum",
+    )
 
     def __init__(  # noqa: PLR0913 - they are fields, given by name
         self,
@@ -98,23 +110,32 @@ class Distribution:
         min: float | None = None,  # noqa: A002 - likewise
         max: float | None = None,  # noqa: A002 - likewise
         rejected: int = 0,
-        thresholds: Mapping[Threshold, Holding] | None = None,
+        thresholds: Mapping[Threshold, Holding] | Callable[[], Counted] = NOTHING_COUNTED,
         values: array[float] | None = None,
         tail: array[float] | None = None,
         digest: Digest | None = None,
         later: Callable[[], Detail] | None = None,
+        then: Callable[[Distribution], None] | None = None,
     ) -> None:
         self.count = count
         self.sum = sum
         self.min = min
         self.max = max
         self.rejected = rejected
-        self.thresholds: Mapping[Threshold, Holding] = {} if thresholds is None else thresholds
+        self._thresholds = thresholds
         self._detail = Detail(values, tail, digest) if later is None else None
         self._later = later
+        self._then = then
 
     def __repr__(self) -> str:
         return f"<Distribution of {self.count}, {self.min} to {self.max}>"
+
+    @property
+    def thresholds(self) -> Mapping[Threshold, Holding]:
+        """What holds at each level that was known."""
+        if callable(self._thresholds):
+            self._thresholds = self._thresholds()
+        return self._thresholds
 
     @property
     def detail(self) -> Detail:
@@ -122,6 +143,9 @@ class Distribution:
         if self._detail is None:
             self._detail = self._later() if self._later is not None else Detail()
             self._later = None
+            if self._then is not None:
+                self._then(self)
+                self._then = None
         return self._detail
 
     @property
@@ -166,10 +190,10 @@ class Distribution:
     def _clamped(self, estimate: float, rank: int) -> float:
         low = self.min if self.min is not None else 0.0
         high = self.tail[0] if self.tail else self.max
-        for (comparison, level), known in self.thresholds.items():
-            if known.of != self.count:
+        for (comparison, level), holding, of in Counted.copy_of(self.thresholds).rows():
+            if of != self.count:
                 continue
-            if known.holding >= rank:
+            if holding >= rank:
                 top = math.nextafter(level, 0.0) if comparison == "<" else level
                 high = top if high is None else min(high, top)
             else:
@@ -202,44 +226,83 @@ class Distribution:
         return known
 
 
-def _merge_thresholds(parts: Sequence[Distribution]) -> dict[Threshold, Holding]:
-    wanted = {threshold: (0, 0) for part in parts for threshold in part.thresholds}
-    for part in parts:
-        held = part.thresholds
-        for threshold, (holding, of) in wanted.items():
-            known = held.get(threshold)
-            if known is None or known.of < part.count:
-                known = part.holding(threshold) or Holding(0, 0)
-            wanted[threshold] = holding + known.holding, of + known.of
-    return {threshold: Holding(*known) for threshold, known in wanted.items()}
+def _counted(part: Distribution, thresholds: tuple[Threshold, ...]) -> Counted:
+    """Give what a part knows at `thresholds`, all of them where it kept its values."""
+    counted = Counted.copy_of(part.thresholds)
+    if counted.is_about(thresholds, part.count) or part.values is None:
+        return counted
+    return Counted.in_all(part.values, thresholds)
+
+
+def _merge_thresholds(parts: Sequence[Distribution]) -> Counted:
+    known = Counted.union([Counted.copy_of(part.thresholds) for part in parts])
+    return Counted.sum_of([_counted(part, known) for part in parts])
 
 
 def _merge_digests(parts: Sequence[Distribution], engine: DigestEngine, centroids: int) -> Digest:
     merged = engine.new(centroids)
     loose: list[float] = []
     for part in parts:
-        if part.values is not None:
-            loose.extend(part.values)
-        elif part.digest is not None:
-            merged.merge(part.digest)
+        values, _, digest = part.detail
+        if values is not None:
+            loose.extend(values)
+            if len(loose) >= _AT_ONCE:
+                loose.sort()
+                merged.update(loose)
+                loose.clear()
+        elif digest is not None:
+            merged.merge(digest)
     loose.sort()
     merged.update(loose)
     return merged
 
 
+def _merge_tails(parts: Sequence[Distribution], most: int) -> array[float] | None:
+    """Give the largest values, as many as are known without a gap, between `TAIL` and `most`.
+
+    A part knows all that it saw from the first value of its tail upwards, so that together they
+    know all from the largest of these first values upwards; the top `TAIL` they know anyway.
+    """
+    found: list[float] = []
+    cut = known_from = 0.0
+    # The largest first: most of the many that follow have nothing above the cut.
+    for part in sorted(parts, key=_max_of, reverse=True):
+        values, top, _ = part.detail
+        if values is not None:
+            top = values
+        if top is None:
+            return None
+        if len(top) < part.count:
+            known_from = max(known_from, top[0])
+        found += top[bisect_left(top, cut) :]
+        if len(found) > 2 * most:
+            found.sort()
+            del found[:-most]
+            cut = found[0]
+    found.sort()
+    without_gap = len(found) - bisect_left(found, known_from)
+    return array("d", found[-min(most, max(TAIL, without_gap)) :])
+
+
+def _max_of(part: Distribution) -> float:
+    return part.max or 0.0
+
+
 def _merge_details(
-    parts: Sequence[Distribution], engine: DigestEngine, kept: int, centroids: int
+    parts: Sequence[Distribution], engine: DigestEngine, kept: int, centroids: int, tail: int
 ) -> Detail:
-    count = sum(part.count for part in parts)
-    if count <= kept and all(part.values is not None for part in parts):
-        return Detail(values=array("d", sorted(v for part in parts for v in part.values or ())))
-    tail: array[float] | None = None
-    tops = [p.values[-TAIL:] if p.values is not None else p.tail for p in parts]
-    if all(top is not None for top in tops):
-        tail = array("d", sorted(v for top in tops for v in top or ())[-TAIL:])
+    if sum([part.count for part in parts]) <= kept:
+        loose = array("d")
+        for part in parts:
+            if (values := part.values) is None:
+                break
+            loose += values
+        else:
+            return Detail(values=array("d", sorted(loose)))
+    top = _merge_tails(parts, tail)
     if any(part.values is None and part.digest is None for part in parts):
-        return Detail(tail=tail)
-    return Detail(tail=tail, digest=_merge_digests(parts, engine, centroids))
+        return Detail(tail=top)
+    return Detail(tail=top, digest=_merge_digests(parts, engine, centroids))
 
 
 def merge(
@@ -248,28 +311,37 @@ def merge(
     *,
     kept: int = KEPT_ON_READ,
     centroids: int = 200,
+    tail: int = TAIL_ON_READ,
+    then: Callable[[Distribution], None] | None = None,
 ) -> Distribution:
     """Add distributions up; counts, sums, extremes and thresholds stay exact.
 
     The values are kept while they are `kept` or fewer; past that a digest of `centroids` and the
-    exact tail stand for them.
+    exact tail, of `tail` values at most, stand for them. `then` is given the sum once its
+    details were put together.
     """
-    rejected = 0
     seen: list[Distribution] = []
+    rejected = count = 0
+    low, high = math.inf, 0.0
     for part in parts:
         rejected += part.rejected
-        if part.count:
+        if part.min is not None and part.max is not None:
             seen.append(part)
+            count += part.count
+            low = min(low, part.min)
+            high = max(high, part.max)
     if not seen:
         return Distribution(rejected=rejected, values=array("d"))
     if len(seen) == 1 and seen[0].rejected == rejected:
         return seen[0]
+    details = partial(_merge_details, seen, engine, kept, centroids, tail)
     return Distribution(
-        count=sum(part.count for part in seen),
-        sum=math.fsum(part.sum for part in seen),
-        min=min(part.min for part in seen if part.min is not None),
-        max=max(part.max for part in seen if part.max is not None),
+        count=count,
+        sum=math.fsum([part.sum for part in seen]),
+        min=low,
+        max=high,
         rejected=rejected,
-        thresholds=_merge_thresholds(seen),
-        later=partial(_merge_details, seen, engine, kept, centroids),
+        thresholds=partial(_merge_thresholds, seen),
+        later=details,
+        then=then,
     )

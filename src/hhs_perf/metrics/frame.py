@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import math
 from array import array
-from functools import partial
+from functools import lru_cache, partial
 from hashlib import blake2b
 from itertools import pairwise
 from struct import Struct
@@ -27,7 +27,8 @@ from zlib import crc32
 
 import msgspec
 
-from .distribution import TAIL, Comparison, Detail, Distribution, Holding, count_holding
+from .counted import NOTHING_COUNTED, Comparison, Counted, Threshold, count_holding
+from .distribution import TAIL, TAIL_ON_READ, Detail, Distribution
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -43,6 +44,8 @@ _SEAL: Final = 8
 _COUNT_LIMIT: Final = 2**53
 # Weights and means are rounded to 32 bits, 6e-8 of their size.
 _ROUNDING: Final = 1e-5
+_WEIGHTS: Final = {1: "B", 2: "H", 4: "I"}
+"""Weights are written in so few bytes as hold the heaviest."""
 
 
 # Unknown fields are forbidden since skipping them nests as deep as a hostile sender likes.
@@ -61,6 +64,23 @@ class _Body(msgspec.Struct, array_like=True, frozen=True, gc=False, forbid_unkno
     weights: bytes | None
 
 
+class _OurBody(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """The same with the thresholds left for later: most readers ask for quantiles alone."""
+
+    slot: int
+    seconds: int
+    count: int
+    rejected: int
+    sum: float
+    min: float | None
+    max: float | None
+    thresholds: msgspec.Raw
+    values: bytes | None
+    tail: bytes | None
+    means: bytes | None
+    weights: bytes | None
+
+
 class Frame(msgspec.Struct, frozen=True, gc=False):
     """A decoded payload: which slot of how many seconds, and what it saw."""
 
@@ -71,6 +91,8 @@ class Frame(msgspec.Struct, frozen=True, gc=False):
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(_Body)
+_our_decoder = msgspec.msgpack.Decoder(_OurBody)
+_thresholds_decoder = msgspec.msgpack.Decoder(list[tuple[Comparison, float, int, int]])
 
 
 def encode(slot: int, seconds: int, seen: Distribution) -> bytes:
@@ -79,7 +101,10 @@ def encode(slot: int, seconds: int, seen: Distribution) -> bytes:
     if seen.digest is not None:
         exact_means, exact_weights = seen.digest.centroids()
         means = array("f", exact_means).tobytes()
-        weights = array("I", map(round, exact_weights)).tobytes()
+        whole = list(map(round, exact_weights))
+        heaviest = max(whole, default=0)
+        code = next(code for size, code in _WEIGHTS.items() if heaviest < 256**size)
+        weights = array(code, whole).tobytes()
     body = _encoder.encode(
         _Body(
             slot=slot,
@@ -90,8 +115,8 @@ def encode(slot: int, seconds: int, seen: Distribution) -> bytes:
             min=seen.min,
             max=seen.max,
             thresholds=[
-                (comparison, level, known.holding, known.of)
-                for (comparison, level), known in seen.thresholds.items()
+                (comparison, level, holding, of)
+                for (comparison, level), holding, of in Counted.copy_of(seen.thresholds).rows()
             ],
             values=None if seen.values is None else seen.values.tobytes(),
             tail=None if seen.tail is None else seen.tail.tobytes(),
@@ -108,7 +133,8 @@ def decode(payload: bytes, engine: DigestEngine, *, ours: bool = False) -> Frame
 
     `ours` skips all checks: for payloads that never left this process.
     """
-    body = _body(payload[_HEAD.size + _SEAL :]) if ours else _sound_body(payload)
+    body: _Body | _OurBody | None
+    body = _our_decoder.decode(payload[_HEAD.size + _SEAL :]) if ours else _sound_body(payload)
     if body is None:
         return None
     seen = Distribution(
@@ -117,23 +143,24 @@ def decode(payload: bytes, engine: DigestEngine, *, ours: bool = False) -> Frame
         min=body.min,
         max=body.max,
         rejected=body.rejected,
-        thresholds={
-            (comparison, level): Holding(holding, of)
-            for comparison, level, holding, of in body.thresholds
-        },
-        later=partial(_detail, body, engine),
+        thresholds=partial(_counted, body.thresholds),
+        later=partial(_detail, body.values, body.tail, body.means, body.weights, engine),
     )
     return Frame(slot=body.slot, seconds=body.seconds, seen=seen)
 
 
-def _detail(body: _Body, engine: DigestEngine) -> Detail:
+def _detail(
+    values: bytes | None,
+    tail: bytes | None,
+    raw_means: bytes | None,
+    raw_weights: bytes | None,
+    engine: DigestEngine,
+) -> Detail:
     digest = None
-    if body.means is not None and body.weights is not None:
-        means, weights = array("f"), array("I")
-        means.frombytes(body.means)
-        weights.frombytes(body.weights)
+    if raw_means and raw_weights:
+        means, weights = _centroids(raw_means, raw_weights)
         digest = engine.build(array("d", means), array("d", weights))
-    return Detail(_doubles(body.values), _doubles(body.tail), digest)
+    return Detail(_doubles(values), _doubles(tail), digest)
 
 
 def _sound_body(payload: bytes) -> _Body | None:
@@ -146,23 +173,34 @@ def _sound_body(payload: bytes) -> _Body | None:
     packed = sealed[_SEAL:]
     if blake2b(packed, digest_size=_SEAL).digest() != sealed[:_SEAL]:
         return None
-    body = _body(packed)
-    return body if body is not None and _is_sound(body) else None
-
-
-def _body(packed: bytes) -> _Body | None:
     try:
-        return _decoder.decode(packed)
+        body = _decoder.decode(packed)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return None
+    return body if _is_sound(body) else None
 
 
 def _doubles(raw: bytes | None) -> array[float] | None:
-    if raw is None:
-        return None
-    values = array("d")
-    values.frombytes(raw)
-    return values
+    return None if raw is None else array("d", raw)
+
+
+def _centroids(means: bytes, weights: bytes) -> tuple[array[float], array[int]]:
+    return array("f", means), array(_WEIGHTS[4 * len(weights) // len(means)], weights)
+
+
+def _counted(thresholds: list[tuple[Comparison, float, int, int]] | msgspec.Raw) -> Counted:
+    if isinstance(thresholds, msgspec.Raw):
+        thresholds = _thresholds_decoder.decode(thresholds)
+    if not thresholds:
+        return NOTHING_COUNTED
+    comparisons, levels, holding, of = zip(*thresholds, strict=True)
+    return Counted(_shared(tuple(zip(comparisons, levels, strict=True))), holding, of)
+
+
+@lru_cache(maxsize=64)
+def _shared(thresholds: tuple[Threshold, ...]) -> tuple[Threshold, ...]:
+    """Give one object for equal thresholds: all slots of an instrument have the same."""
+    return thresholds
 
 
 def _ascends(values: Iterable[float]) -> bool:
@@ -186,8 +224,7 @@ def _is_sound(body: _Body) -> bool:
     if low is None or high is None or not 0 <= low <= high or not math.isfinite(high):
         return False
     mean = body.sum / body.count
-    slack = _ROUNDING * high
-    if not low - slack <= mean <= high + slack:
+    if not low * (1 - _ROUNDING) <= mean <= high * (1 + _ROUNDING):
         return False
     if body.values is not None:
         return _values_are_sound(body, body.values, low, high)
@@ -236,7 +273,8 @@ def _values_are_sound(body: _Body, raw: bytes, low: float, high: float) -> bool:
 def _tail_is_sound(body: _Body, low: float, high: float) -> bool:
     if body.tail is None:
         return True
-    if len(body.tail) != 8 * min(TAIL, body.count):
+    held, rest = divmod(len(body.tail), 8)
+    if rest or not min(TAIL, body.count) <= held <= min(TAIL_ON_READ, body.count):
         return False
     tail = array("d")
     tail.frombytes(body.tail)
@@ -253,11 +291,11 @@ def _tail_is_sound(body: _Body, low: float, high: float) -> bool:
 def _centroids_are_sound(body: _Body, low: float, high: float) -> bool:
     if body.means is None or body.weights is None:
         return body.means is body.weights is None
-    if not body.means or len(body.means) != len(body.weights) or len(body.means) % 4:
+    if not body.means or len(body.means) % 4:
         return False
-    means, weights = array("f"), array("I")
-    means.frombytes(body.means)
-    weights.frombytes(body.weights)
+    if 4 * len(body.weights) not in [size * len(body.means) for size in _WEIGHTS]:
+        return False
+    means, weights = _centroids(body.means, body.weights)
     total = math.fsum(map(float.__mul__, array("d", means), array("d", weights)))
     slack = _ROUNDING * high
     return (

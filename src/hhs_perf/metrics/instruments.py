@@ -6,15 +6,16 @@ import math
 from threading import RLock
 from typing import TYPE_CHECKING, Any, Final, Literal, ParamSpec, Protocol, TypeVar
 
-from .distribution import Distribution, Threshold, merge
 from .slots import OpenSlot, Rings, clean
 from .timing import Timing, wrap
+from .totals import Folder
 from .window import DAY
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
     from .digest import DigestEngine
+    from .distribution import Distribution, Threshold
     from .window import Window
 
 __all__ = ["Buffer", "Counter", "Gauge", "InstrumentKind", "SeriesHost", "Tags", "Timer"]
@@ -27,7 +28,6 @@ Tags = tuple[tuple[str, str], ...]
 InstrumentKind = Literal["timer", "counter", "gauge"]
 
 _CHECK_AT: Final = 512
-_FOLDED_CENTROIDS: Final = 100
 
 
 class SeriesHost(Protocol):
@@ -44,6 +44,10 @@ class SeriesHost(Protocol):
 
     def thresholds(self, name: str) -> tuple[Threshold, ...]:
         """Give the levels at which timers `name` count exactly, as of now."""
+        ...
+
+    def closing(self, name: str, tags: Tags, seen: Distribution) -> None:
+        """Take what a series saw in the slot that it closes."""
         ...
 
     def flush_if_free(self) -> None:
@@ -112,7 +116,7 @@ class Timer(_Series):
     The module that frames closed slots takes 20 ms to import, which start-up does without.
     """
 
-    __slots__ = ("_open",)
+    __slots__ = ("_open", "folded")
 
     def __init__(self, name: str, tags: Tags, host: SeriesHost) -> None:
         super().__init__(name, tags, host)
@@ -133,7 +137,8 @@ class Timer(_Series):
     def reopen(self, now: float) -> None:
         """Begin with empty slots, at `now`; the buffer stays."""
         self.touched = now
-        self._rings: Rings[bytes] = Rings(self._fold, now)
+        self._rings: Rings[bytes] = Rings(Folder(self._host.engine), now)
+        self.folded: dict[str, tuple[int, bytes]] = {}
         self._open = self._new_slot()
 
     def clear(self, now: float) -> None:
@@ -159,27 +164,13 @@ class Timer(_Series):
         if self._open.count or self._open.rejected:
             from .frame import encode  # noqa: PLC0415 - slow, see the class
 
-            closed = encode(self._rings.open_index, self._rings.open_seconds, self._open.seen())
+            seen = self._open.seen()
+            closed = encode(self._rings.open_index, self._rings.open_seconds, seen)
+            self._host.closing(self.name, self.tags, seen)
             self._open = self._new_slot()
         elif self._open.thresholds is not self._host.thresholds(self.name):
             self._open = self._new_slot()
         self._rings.roll(now, closed)
-
-    def _decoded(self, payloads: Iterable[bytes]) -> list[Distribution]:
-        from .frame import decode  # noqa: PLC0415 - slow, see the class
-
-        frames = (decode(payload, self._host.engine, ours=True) for payload in payloads)
-        return [frame.seen for frame in frames if frame is not None]
-
-    def _fold(self, slot: int, seconds: int, parts: Sequence[bytes], kept: int) -> bytes:
-        seen = merge(
-            self._decoded(parts), self._host.engine, kept=kept, centroids=_FOLDED_CENTROIDS
-        )
-        if seconds == DAY.slot_seconds and (seen.values is None or seen.count > kept):
-            seen = seen.counters_alone()
-        from .frame import encode  # noqa: PLC0415 - slow, see the class
-
-        return encode(slot, seconds, seen)
 
     def parts(self, window: Window, now: float) -> tuple[tuple[bytes, ...], Distribution]:
         """Give the closed slots that `window` reaches and what the open one saw; flush first."""

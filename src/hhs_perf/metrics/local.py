@@ -6,33 +6,52 @@ import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from .._fork import renew_after_fork
+from .distribution import KEPT_ON_READ, merge
 from .instruments import Counter, Gauge, Tags, Timer
-from .window import window_named
+from .window import FIVE_MINUTES, window_named
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from .digest import DigestEngine
     from .distribution import Distribution
     from .registry import Registry
-    from .snapshot import Scope, SeriesParts, Snapshot
+    from .snapshot import Scope, Snapshot
 
 __all__ = ["LocalReader"]
 
 
 class _Slots(NamedTuple):
+    """A series' closed slots in a window, and what its open one saw; a total's has many of those.
+
+    `folded` is where the series remembers what its closed slots come to, until the next closes.
+    """
+
     closed: tuple[bytes, ...]
-    open: Distribution
+    open: Sequence[Distribution]
     engine: DigestEngine
+    folded: dict[str, tuple[int, bytes]]
+    window: str
+    slot: int
 
     def parts(self) -> Iterator[Distribution]:
         from .frame import decode  # noqa: PLC0415 - slow, see instruments.Timer
 
-        for payload in self.closed:
-            frame = decode(payload, self.engine, ours=True)
-            if frame is not None:
-                yield frame.seen
-        yield self.open
+        slot, held = self.folded.get(self.window, (None, b""))
+        payloads = (held,) if slot == self.slot else self.closed
+        frames = (decode(payload, self.engine, ours=True) for payload in payloads)
+        seen = [frame.seen for frame in frames if frame is not None]
+        # Few values are read from the slots, exactly; many would be merged at each read.
+        if len(seen) > 1 and sum([part.count for part in seen]) > KEPT_ON_READ:
+            yield merge(seen, self.engine, then=self._remember)
+        else:
+            yield from seen
+        yield from self.open
+
+    def _remember(self, seen: Distribution) -> None:
+        from .frame import encode  # noqa: PLC0415 - slow, see instruments.Timer
+
+        self.folded[self.window] = (self.slot, encode(self.slot, FIVE_MINUTES.slot_seconds, seen))
 
 
 class LocalReader:
@@ -75,22 +94,38 @@ class LocalReader:
 
         reach = window_named(window)
         registry = self._registry
-        timers: dict[str, dict[Tags, SeriesParts]] = {}
+        timers: dict[str, dict[Tags, _Slots]] = {}
         counters: dict[str, dict[Tags, float]] = {}
         gauges: dict[str, dict[Tags, float]] = {}
         with registry.lock:
             now = registry.flush_holding_lock()
+            slot = int(now // FIVE_MINUTES.slot_seconds)
+
+            def slots(
+                closed: tuple[bytes, ...],
+                seen: Sequence[Distribution],
+                folded: dict[str, tuple[int, bytes]],
+            ) -> _Slots:
+                return _Slots(closed, seen, registry.engine, folded, window, slot)
+
             for series in registry.held():
                 if isinstance(series, Timer):
                     closed, seen = series.parts(reach, now)
                     if closed or seen.count or seen.rejected:
                         held = timers.setdefault(series.name, {})
-                        held[series.tags] = _Slots(closed, seen, registry.engine)
+                        held[series.tags] = slots(closed, (seen,), series.folded)
                 elif isinstance(series, Counter):
                     counters.setdefault(series.name, {})[series.tags] = series.total(reach, now)
                 elif isinstance(series, Gauge) and series.value is not None:
                     gauges.setdefault(series.name, {})[series.tags] = series.value
             first = (now // reach.slot_seconds - reach.slots + 1) * reach.slot_seconds
+            totals = {}
+            for total in registry.totals():
+                if total.since <= max(first, registry.started_at):
+                    held = timers.get(total.name, {})
+                    opened = [each.open[0] for tags, each in held.items() if total.has(tags)]
+                    key = (total.name, total.tags)
+                    totals[key] = slots(total.closed(reach, now), opened, total.folded)
             return Snapshot(
                 window=reach,
                 scope="worker",
@@ -99,6 +134,7 @@ class LocalReader:
                 until=registry.changed_at,
                 engine=registry.engine,
                 timers=timers,
+                totals=totals,
                 counters=counters,
                 gauges=gauges,
             )

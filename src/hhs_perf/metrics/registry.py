@@ -11,14 +11,15 @@ from .._fork import renew_after_fork
 from ..exceptions import MetricKindError
 from .digest import load_engine
 from .instruments import Counter, Gauge, InstrumentKind, Tags, Timer
+from .totals import Total
 from .window import FIVE_MINUTES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from .._clock import Clock
     from .digest import DigestEngine
-    from .distribution import Threshold
+    from .distribution import Distribution, Threshold
 
 __all__ = ["OTHER", "Registry"]
 
@@ -74,6 +75,7 @@ class Registry:
         self._refused: dict[str, int] = {}
         self._overflow: dict[str, Tags] = {}
         self._thresholds: dict[str, tuple[Threshold, ...]] = {}
+        self._totals: dict[tuple[str, Tags], Total] = {}
         # Series that were forgotten but that somebody may still record to.
         self._parked: WeakValueDictionary[tuple[str, Tags], Timer | Counter] = WeakValueDictionary()
         # Guards all slots, and the fields below.
@@ -112,6 +114,26 @@ class Registry:
             new = tuple(dict.fromkeys((*held, *thresholds)))
             if new != held:
                 self._thresholds[name] = new
+
+    def add_up(self, name: str, tags: Mapping[str, str]) -> None:
+        """Keep a total over the timers `name` that have these tags, so that it is cheap to read.
+
+        Until it reaches back as far as a window does, the series are added up when it is read.
+        """
+        key = (name, tuple(sorted(tags.items())))
+        with self._flushing, self._creating:
+            if key not in self._totals:
+                since = self.now() if name in self._kinds else self.started_at
+                self._totals[key] = Total(*key, self.engine, since)
+
+    def totals(self) -> list[Total]:
+        """Give the totals kept."""
+        return list(self._totals.values())
+
+    def closing(self, name: str, tags: Tags, seen: Distribution) -> None:
+        """Add what a series saw in the slot that it closes to the totals."""
+        for total in self.totals():
+            total.take(name, tags, seen)
 
     def thresholds(self, name: str) -> tuple[Threshold, ...]:
         """Give the levels at which timers `name` count exactly."""
@@ -208,6 +230,8 @@ class Registry:
                     self._adopt(type(parked), key)
         for series in self._buffered():
             moved = series.flush(now) or moved
+        for total in self.totals():
+            total.roll(now)
         if moved:
             self.changed_at = now
             self.changes += 1
@@ -254,6 +278,8 @@ class Registry:
         self.started_at = self.changed_at = self.now()
         self.changes = 0
         self._set_due(self.started_at)
+        for total in self.totals():
+            total.clear(self.started_at)
         for series in [*self._series.values(), *self._parked.values()]:
             if isinstance(series, Gauge):
                 series.clear()

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections import deque
+from bisect import bisect_left, bisect_right
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
+from weakref import ref
 
+from .counted import Counted
 from .distribution import (
     KEPT,
     TAIL,
     Distribution,
-    Holding,
     Threshold,
     count_holding,
 )
 from .window import DAY, FIVE_MINUTES, HOUR
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from .digest import Digest, DigestEngine
     from .window import Window
@@ -39,9 +40,14 @@ def clean(chunk: list[float]) -> tuple[list[float], float, int]:
     A duration is a number from 0 to `LONGEST` seconds.
     """
     try:
-        values = sorted(array("d", chunk))
+        values = sorted(chunk)
         total = sum(values)
-        if math.isfinite(total) and values[0] >= 0 and values[-1] <= LONGEST:
+        if (
+            type(total) is float
+            and math.isfinite(total)
+            and values[0] >= 0
+            and values[-1] <= LONGEST
+        ):
             return values, total, 0
     except Exception:  # noqa: BLE001 - what is no number raises what it likes
         values = []
@@ -59,6 +65,7 @@ class OpenSlot:
         "_counts",
         "_digest",
         "_engine",
+        "_seen",
         "_tail",
         "_values",
         "count",
@@ -73,9 +80,11 @@ class OpenSlot:
         self._engine = engine
         self.thresholds = thresholds
         self._counts = [0] * len(thresholds)
-        self._values: list[float] | None = []
+        self._values: array[float] | None = array("d")
         self._tail: list[float] = []
         self._digest: Digest | None = None
+        # Held weakly: the windows read in one pass share it, nobody else pays for it.
+        self._seen: ref[Distribution] | None = None
         self.count = 0
         self.rejected = 0
         self.total = 0.0
@@ -86,6 +95,7 @@ class OpenSlot:
         """Take observations as they were recorded; `chunk` is sorted in place."""
         chunk, total, rejected = clean(chunk)
         self.rejected += rejected
+        self._seen = None
         if not chunk:
             return
         self.count += len(chunk)
@@ -95,7 +105,7 @@ class OpenSlot:
         for index, threshold in enumerate(self.thresholds):
             self._counts[index] += count_holding(chunk, threshold)
         if self._values is not None:
-            self._values += chunk
+            self._values.extend(chunk)
             if self.count <= KEPT:
                 return
             chunk = sorted(self._values)
@@ -109,18 +119,24 @@ class OpenSlot:
 
     def seen(self) -> Distribution:
         """Give what the slot has taken so far, independent of what it takes later."""
-        known = zip(self.thresholds, self._counts, strict=True)
-        return Distribution(
+        held = None if self._seen is None else self._seen()
+        if held is not None:
+            return held
+        seen = Distribution(
             count=self.count,
             sum=self.total,
             min=self.low if self.count else None,
             max=self.high if self.count else None,
             rejected=self.rejected,
-            thresholds={threshold: Holding(n, self.count) for threshold, n in known},
+            thresholds=Counted(
+                self.thresholds, tuple(self._counts), (self.count,) * len(self.thresholds)
+            ),
             values=None if self._values is None else array("d", sorted(self._values)),
             tail=None if self._values is not None else array("d", self._tail),
             digest=None if self._digest is None else self._digest.copy(),
         )
+        self._seen = ref(seen)
+        return seen
 
 
 class Fold(Protocol[T]):
@@ -138,12 +154,13 @@ class Rings(Generic[T]):
     folded into the next longer slot when that closes.
     """
 
-    __slots__ = ("_fold", "_indices", "_pending", "_rings")
+    __slots__ = ("_fold", "_indices", "_pending", "_rings", "_slots")
 
     def __init__(self, fold: Fold[T], now: float) -> None:
         self._fold = fold
         self._indices = [int(now // length) for length in _LENGTHS]
-        self._rings: tuple[deque[tuple[int, T]], ...] = (deque(), deque(), deque())
+        self._slots: tuple[array[int], ...] = (array("q"), array("q"), array("q"))
+        self._rings: tuple[list[T], ...] = ([], [], [])
         self._pending: tuple[list[T], list[T]] = ([], [])
 
     @property
@@ -169,14 +186,16 @@ class Rings(Generic[T]):
         if new[2] > self._indices[2]:
             self._fold_pending(1)
         self._indices = new
-        for ring, index, window in zip(self._rings, new, (FIVE_MINUTES, HOUR, DAY), strict=True):
-            while ring and ring[0][0] <= index - window.slots:
-                ring.popleft()
+        windows = (FIVE_MINUTES, HOUR, DAY)
+        for slots, ring, index, window in zip(self._slots, self._rings, new, windows, strict=True):
+            gone = bisect_right(slots, index - window.slots)
+            del slots[:gone], ring[:gone]
 
     def _close(self, tier: int, closed: T | None) -> None:
         if closed is None:
             return
-        self._rings[tier].append((self._indices[tier], closed))
+        self._slots[tier].append(self._indices[tier])
+        self._rings[tier].append(closed)
         if tier < len(self._pending):
             self._pending[tier].append(closed)
 
@@ -189,15 +208,14 @@ class Rings(Generic[T]):
             self._close(longer, self._fold(slot, _LENGTHS[longer], parts, kept))
             parts.clear()
 
-    def closed(self, window: Window, now: float) -> Iterator[T]:
+    def closed(self, window: Window, now: float) -> list[T]:
         """Give the closed slots that `window` reaches at `now`, oldest first.
 
         `roll` must have been called for `now`.
         """
         tier = _LENGTHS.index(window.slot_seconds)
         first = int(now // window.slot_seconds) - window.slots + 1
-        for slot, closed in self._rings[tier]:
-            if slot >= first:
-                yield closed
+        closed = self._rings[tier][bisect_left(self._slots[tier], first) :]
         for shorter in reversed(range(tier)):
-            yield from self._pending[shorter]
+            closed += self._pending[shorter]
+        return closed

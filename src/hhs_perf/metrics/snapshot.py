@@ -45,7 +45,7 @@ class SeriesParts(Protocol):
 
 
 def _has(tags: Tags, wanted: Mapping[str, str]) -> bool:
-    return wanted.items() <= dict(tags).items()
+    return not wanted or wanted.items() <= dict(tags).items()
 
 
 @attrs.define(kw_only=True, eq=False)
@@ -62,9 +62,11 @@ class Snapshot:
     until: float
     engine: DigestEngine
     _timers: Mapping[str, Mapping[Tags, SeriesParts]]
+    _totals: Mapping[tuple[str, Tags], SeriesParts] = attrs.field(factory=dict)
     _counters: Mapping[str, Mapping[Tags, float]]
     _gauges: Mapping[str, Mapping[Tags, float]]
     _merged: dict[tuple[str, Tags], Distribution] = attrs.field(factory=dict, init=False)
+    _added_up: dict[tuple[str, Tags], Distribution] = attrs.field(factory=dict, init=False)
 
     @property
     def seconds(self) -> float:
@@ -85,7 +87,10 @@ class Snapshot:
 
     def timer(self, name: str, /, **tags: str) -> Distribution:
         """Give the series of timer `name` that have these tags as one."""
-        return merge((seen for _, seen in self.timers(name, **tags)), self.engine)
+        at = (name, tuple(sorted(tags.items())))
+        if at not in self._added_up:
+            self._added_up[at] = merge(self.parts(name, tags), self.engine)
+        return self._added_up[at]
 
     def counters(self, name: str, /, **tags: str) -> list[tuple[Mapping[str, str], float]]:
         """Give the total of each series of counter `name` that has these tags."""
@@ -105,6 +110,20 @@ class Snapshot:
         """Give the values that `tag` takes in timers and counters `name`, sorted."""
         keys = [*self._timers.get(name, ()), *self._counters.get(name, ())]
         return sorted({dict(key)[tag] for key in keys if tag in dict(key)})
+
+    def parts(self, name: str, tags: Mapping[str, str]) -> Iterator[Distribution]:
+        """Give what the series of timer `name` that have these tags saw, in as few as are kept."""
+        total = self._totals.get((name, tuple(sorted(tags.items()))))
+        if total is not None:
+            yield from total.parts()
+            return
+        for key, series in self._timers.get(name, {}).items():
+            if _has(key, tags):
+                merged = self._merged.get((name, key))
+                if merged is not None:
+                    yield merged
+                else:
+                    yield from series.parts()
 
     def _distribution(self, name: str, key: Tags) -> Distribution:
         at = (name, key)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from .alerts import AlertBook
     from .builtin import builtin_alerts, builtin_slas
     from .config_file import apply, configure
-    from .counting import thresholds
+    from .counting import thresholds, totals
     from .evidence import remember
     from .figures import Figure, Op, Quantile, Ratio, Selector
     from .judge import judge, judge_all
@@ -52,6 +52,7 @@ __all__ = [
     "judge_all",
     "remember",
     "thresholds",
+    "totals",
     "worst",
 ]
 
@@ -84,6 +85,7 @@ _HOMES: Final = {
     "judge_all": "judge",
     "remember": "evidence",
     "thresholds": "counting",
+    "totals": "counting",
     "worst": "verdicts",
 }
 

@@ -48,6 +48,11 @@ def plain_number(value: float) -> float:
     return value
 
 
+def optional_number(value: float | None) -> float | None:
+    """Do as `plain_number`, and leave None."""
+    return value if value is None else plain_number(value)
+
+
 def plain_tags(value: Mapping[str, str]) -> Mapping[str, str]:
     """Copy a mapping, so that nobody changes it later; leave anything else for the checks."""
     return dict(value) if isinstance(value, Mapping) else value

@@ -102,6 +102,18 @@ class AlertBook:
         shown = [alert for alert in alerts if alert is not None and alert.inhibited_by is None]
         return tuple(sorted(shown, key=lambda alert: alert.since))
 
+    def state(self) -> tuple[object, ...]:
+        """Give something hashable that differs when what `active` and `history` show differs."""
+        with self._lock:
+            told_at = self._history[-1].last_at if self._history else None
+            held = [instance.alert for instance in self._instances.values()]
+        shown = (
+            (alert.rule, alert.state, alert.value, alert.samples, alert.since, alert.inhibited_by)
+            for alert in held
+            if alert is not None
+        )
+        return (told_at, *shown)
+
     def history(self) -> tuple[Alert, ...]:
         """Give the alerts as they were when they were told to fire or to have resolved.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
+from .._toml import parse_toml, read_toml
 from ..exceptions import ConfigurationError
 from ._checks import Checks, key_text, shown
 
@@ -15,31 +16,9 @@ if TYPE_CHECKING:
     from .objectives import Sla
     from .rules import AlertRule
 
-__all__ = ["apply", "configure", "load"]
+__all__ = ["apply", "configure"]
 
 _TABLES: Final = ("sla", "alerts")
-
-
-def load(path: Path) -> dict[str, object]:
-    """Read a TOML file; raises ConfigurationError naming the file, and the line of the mistake."""
-    try:
-        text = path.read_text("utf-8-sig")
-    except OSError as exc:
-        raise ConfigurationError(f"{path}: cannot be read: {exc.strerror or exc}") from exc
-    except UnicodeDecodeError as exc:
-        raise ConfigurationError(f"{path}: is not UTF-8 text: {exc}") from exc
-    return _parsed(text, str(path))
-
-
-def _parsed(text: str, source: str) -> dict[str, object]:
-    import tomllib  # noqa: PLC0415 - slow to import, and most processes have no file
-
-    try:
-        return tomllib.loads(text)
-    except RecursionError as exc:
-        raise ConfigurationError(f"{source}: is nested too deeply") from exc
-    except ValueError as exc:  # TOMLDecodeError is one; so is an integer of too many digits
-        raise ConfigurationError(f"{source}: {exc}") from exc
 
 
 def apply(
@@ -60,7 +39,7 @@ def apply(
     """
     from ._tables import apply_alerts, apply_slas  # noqa: PLC0415 - slow, and most have no file
 
-    table = _parsed(text_or_table, source) if isinstance(text_or_table, str) else text_or_table
+    table = parse_toml(text_or_table, source) if isinstance(text_or_table, str) else text_or_table
     checks = Checks()
     for key, value in table.items():
         if key == "settings":
@@ -103,7 +82,7 @@ def configure(
             continue
         try:
             held, rules = apply(
-                load(path), held, rules, str(path), settings_allowed=settings_allowed
+                read_toml(path), held, rules, str(path), settings_allowed=settings_allowed
             )
         except ConfigurationError as exc:
             problems += exc.problems

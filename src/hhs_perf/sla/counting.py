@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 from .figures import Quantile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator, Mapping
 
     from ..metrics import Threshold
     from .objectives import Sla
     from .rules import AlertRule
 
-__all__ = ["thresholds"]
+__all__ = ["thresholds", "totals"]
 
 
 def thresholds(
@@ -31,3 +31,13 @@ def thresholds(
             held = levels.setdefault(watched.figure.metric, {})
             held.update(dict.fromkeys(watched.thresholds()))
     return [(metric, tuple(held)) for metric, held in levels.items()]
+
+
+def totals(
+    slas: Iterable[Sla], rules: Iterable[AlertRule]
+) -> Iterator[tuple[str, Mapping[str, str]]]:
+    """Give the timers, by name and tags, that are looked at together; for `Registry.add_up`."""
+    objectives = [objective for sla in slas for objective in sla.objectives]
+    for watched in (*objectives, *rules):
+        if isinstance(watched.figure, Quantile):
+            yield watched.figure.metric, watched.figure.tags

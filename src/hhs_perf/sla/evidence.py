@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from functools import partial
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from ..metrics import nearest_rank
-from ..metrics.distribution import merge
 from .chance import is_beyond_chance
 from .figures import Quantile
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 __all__ = ["Evidence", "Figures", "remember"]
 
 V = TypeVar("V")
-_Tags = tuple[tuple[str, str], ...]
 
 
 class Evidence(Protocol):
@@ -198,7 +197,6 @@ class Figures:
         self._snapshots: dict[str, Snapshot] = {}
         self._timers: dict[tuple[str, str], _Index[Distribution]] = {}
         self._counters: dict[tuple[str, str], _Index[float]] = {}
-        self._merged: dict[tuple[str, str, _Tags], Distribution] = {}
 
     def __call__(self, window: str) -> Snapshot:
         """Read all series over `window`, the first time; raises UnknownWindowError."""
@@ -240,15 +238,13 @@ class Figures:
         return sum(self._counter(window, name).having(tags))
 
     def _quantile(self, figure: Quantile, window: str, tags: Mapping[str, str]) -> Evidence:
-        parts = self._timer(window, figure.metric).having(tags)
-
-        def merged() -> Distribution:
-            # Digests are merged only for what is shown, and once for p95 and p99 alike.
-            at = (window, figure.metric, tuple(sorted(tags.items())))
-            if at not in self._merged:
-                self._merged[at] = merge(parts, self(window).engine)
-            return self._merged[at]
-
+        snapshot = self(window)
+        # Digests are merged only for what is shown, and once for p95 and p99 alike.
+        merged = partial(snapshot.timer, figure.metric, **tags)
+        if tags == figure.tags:
+            parts = list(snapshot.parts(figure.metric, tags))
+        else:
+            parts = self._timer(window, figure.metric).having(tags)
         return QuantileEvidence(parts, figure.quantile, merged)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Final, Literal, NamedTuple, cast
 
 import attrs
 
-from ._checks import Checks, plain_number, plain_tags, shown
+from ._checks import Checks, optional_number, plain_number, plain_tags, shown
 from .figures import (
     OPS,
     Cut,
@@ -54,10 +54,6 @@ def _four_fifths(target: float) -> float:
     return float(Fraction(str(target)) * Fraction(4, 5))
 
 
-def _optional_number(value: float | None) -> float | None:
-    return value if value is None else plain_number(value)
-
-
 @attrs.frozen(kw_only=True, eq=False, repr=False)
 class _Levels:
     """What both kinds of objective share: the levels, and the cuts that verdicts are made at."""
@@ -66,8 +62,8 @@ class _Levels:
     target: float = attrs.field(converter=plain_number)
     op: Op
     unit: str
-    warning: float | None = attrs.field(default=None, converter=_optional_number)
-    violated: float | None = attrs.field(default=None, converter=_optional_number)
+    warning: float | None = attrs.field(default=None, converter=optional_number)
+    violated: float | None = attrs.field(default=None, converter=optional_number)
     window: str = "1h"
     min_samples: int | None = None
     cuts: Cuts = attrs.field(init=False, repr=False, eq=False)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import attrs
 
-from ._checks import Checks, plain_number
+from ._checks import Checks, optional_number, plain_number
 from .figures import OPS, Quantile, check_figure, cut_at, is_low_side
 
 if TYPE_CHECKING:
@@ -21,10 +21,6 @@ __all__ = [
 
 Severity = Literal["warning", "critical"]
 SEVERITIES: Final[tuple[Severity, ...]] = ("warning", "critical")
-
-
-def _optional_number(value: float | None) -> float | None:
-    return value if value is None else plain_number(value)
 
 
 @attrs.frozen(kw_only=True)
@@ -44,7 +40,7 @@ class AlertRule:
     figure: Figure
     op: Op = ">"
     threshold: float = attrs.field(converter=plain_number)
-    resolve_at: float | None = attrs.field(default=None, converter=_optional_number)
+    resolve_at: float | None = attrs.field(default=None, converter=optional_number)
     pending_for: float = attrs.field(default=0.0, converter=plain_number)
     keep_firing_for: float = attrs.field(default=300.0, converter=plain_number)
     window: str = "5m"

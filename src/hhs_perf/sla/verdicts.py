@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping  # noqa: TC003 - what writes these values resolves annotations
 from typing import TYPE_CHECKING, Final
 
 import attrs
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+from .figures import Kind, Op  # noqa: TC001 - likewise
+from .objectives import Status  # noqa: TC001 - likewise
 
-    from .figures import Kind, Op
-    from .objectives import Status
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 __all__ = ["ObjectiveVerdict", "SlaChange", "SlaVerdict", "worst"]
 
@@ -23,7 +24,8 @@ def worst(statuses: Iterable[Status]) -> Status:
     return next((status for status in _WORST_FIRST if status in seen), "unknown")
 
 
-@attrs.frozen(kw_only=True)
+# No slots, here and below: msgspec would write the fields last first.
+@attrs.frozen(kw_only=True, slots=False)
 class ObjectiveVerdict:
     """How one objective stands.
 
@@ -37,6 +39,7 @@ class ObjectiveVerdict:
     """
 
     name: str
+    status: Status
     kind: Kind
     figure: str
     metric: str
@@ -46,7 +49,6 @@ class ObjectiveVerdict:
     warning: float | None
     violated: float
     unit: str
-    status: Status
     value: float | None
     compliance: float | None
     samples: int
@@ -55,7 +57,7 @@ class ObjectiveVerdict:
     partial: bool
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, slots=False)
 class SlaVerdict:
     """How an SLA stands: as its worst objective; `met` only when all of them are."""
 

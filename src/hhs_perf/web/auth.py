@@ -6,6 +6,7 @@ import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from typing import TYPE_CHECKING
 
 import attrs
@@ -95,4 +96,4 @@ def wait_for(answer: Principal | Awaitable[Principal | None] | None) -> Principa
         return asyncio.run(wait())
     # A synchronous view inside somebody's running loop: that loop cannot be waited on from here.
     with ThreadPoolExecutor(1) as pool:
-        return pool.submit(asyncio.run, wait()).result()
+        return pool.submit(copy_context().run, asyncio.run, wait()).result()

@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import attrs
 
+from .._plugins import PluginRow
+from .._setting_rows import SettingRow
 from ..collectors.api import ApiFigures
 from ..collectors.cache import CacheFigures
 from ..collectors.database import DatabaseFigures
 from ..collectors.frontend import FrontendFigures
 from ..collectors.scrapers import ScraperFigures
+from ..metrics import Scope
+from ..sla import AlertState, Op, Severity, SlaVerdict, Status
 
 __all__ = [
     "AlertRow",
@@ -19,13 +23,9 @@ __all__ = [
     "AlertsSection",
     "ApiSection",
     "InFlightRow",
-    "ObjectiveRow",
-    "PluginLine",
     "SeriesRow",
-    "SettingLine",
     "SettingsBody",
     "SlaBody",
-    "SlaRow",
     "SlaSection",
     "SummaryBody",
     "WindowRow",
@@ -58,42 +58,11 @@ class ApiSection(ApiFigures):
 
 
 @attrs.frozen(kw_only=True, slots=False)
-class ObjectiveRow:
-    """One objective and the verdict on it."""
-
-    name: str
-    status: str
-    metric: str
-    tags: dict[str, str]
-    op: str
-    target: float
-    warning: float | None
-    violated: float | None
-    unit: str
-    value: float | None
-    compliance: float | None
-    samples: int
-    min_samples: int
-    window: str
-    partial: bool
-
-
-@attrs.frozen(kw_only=True, slots=False)
-class SlaRow:
-    """One SLA and its objectives."""
-
-    name: str
-    description: str
-    status: str
-    objectives: tuple[ObjectiveRow, ...]
-
-
-@attrs.frozen(kw_only=True, slots=False)
 class SlaSection:
     """The worst status over what is known, and every SLA."""
 
-    status: str
-    slas: tuple[SlaRow, ...]
+    status: Status
+    slas: tuple[SlaVerdict, ...]
 
 
 @attrs.frozen(kw_only=True, slots=False)
@@ -101,19 +70,19 @@ class AlertRow:
     """One alert."""
 
     rule: str
-    severity: str
-    state: str
+    severity: Severity
+    state: AlertState
     summary: str
     figure: str
     tags: dict[str, str]
-    op: str
+    op: Op
     threshold: float
     unit: str
     value: float | None
     samples: int
     window: str
     since: str
-    last_at: str
+    resolved_at: str | None
     inhibited_by: str | None
     reason: str | None
 
@@ -130,7 +99,7 @@ class AlertsSection:
 class _Header:
     generated_from: str
     window: WindowRow
-    scope: str
+    scope: Scope
 
 
 @attrs.frozen(kw_only=True, slots=False)
@@ -150,8 +119,8 @@ class SummaryBody(_Header):
 class SlaBody(_Header):
     """`/api/performance/sla`."""
 
-    status: str
-    slas: tuple[SlaRow, ...]
+    status: Status
+    slas: tuple[SlaVerdict, ...]
 
 
 @attrs.frozen(kw_only=True, slots=False)
@@ -160,17 +129,6 @@ class AlertsBody(_Header):
 
     active: tuple[AlertRow, ...]
     history: tuple[AlertRow, ...]
-
-
-@attrs.frozen(kw_only=True, slots=False)
-class SettingLine:
-    """One setting; a secret's value is masked."""
-
-    variable: str
-    value: str
-    source: str
-    default: str
-    meaning: str
 
 
 @attrs.frozen(kw_only=True, slots=False)
@@ -183,22 +141,12 @@ class SeriesRow:
 
 
 @attrs.frozen(kw_only=True, slots=False)
-class PluginLine:
-    """One plugin."""
-
-    name: str
-    status: str
-    failures: int
-    last_failure: str | None
-
-
-@attrs.frozen(kw_only=True, slots=False)
 class SettingsBody:
     """`/api/performance/settings`."""
 
     version: str
     digest_engine: str
-    settings: tuple[SettingLine, ...]
+    settings: tuple[SettingRow, ...]
     series: SeriesRow
-    plugins: tuple[PluginLine, ...]
+    plugins: tuple[PluginRow, ...]
     faults: dict[str, int]

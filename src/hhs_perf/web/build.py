@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from .._clock import rfc3339
-from .._settings import describe
+from .._setting_rows import describe
 from ..collectors import api, cache, database, frontend, scrapers
 from ..sla import worst
 from .bodies import (
@@ -17,13 +17,9 @@ from .bodies import (
     AlertsSection,
     ApiSection,
     InFlightRow,
-    ObjectiveRow,
-    PluginLine,
     SeriesRow,
-    SettingLine,
     SettingsBody,
     SlaBody,
-    SlaRow,
     SlaSection,
     SummaryBody,
     WindowRow,
@@ -34,7 +30,7 @@ if TYPE_CHECKING:
 
     from .._monitor import Monitor
     from ..metrics import Snapshot
-    from ..sla import Alert, ObjectiveVerdict, SlaVerdict
+    from ..sla import Alert, SlaVerdict
 
 __all__ = ["alerts_body", "settings_body", "sla_body", "summary_body"]
 
@@ -87,13 +83,13 @@ def settings_body(monitor: Monitor) -> SettingsBody:
     return SettingsBody(
         version=version("hhs-perf"),
         digest_engine=monitor.metrics.engine.name,
-        settings=tuple(SettingLine(**row._asdict()) for row in describe(monitor.settings)),
+        settings=describe(monitor.settings),
         series=SeriesRow(
             held=len(monitor.metrics),
             most=monitor.metrics.max_series,
             refused=monitor.metrics.refused,
         ),
-        plugins=tuple(PluginLine(**row._asdict()) for row in monitor.plugins.rows()),
+        plugins=monitor.plugins.rows(),
         faults=dict(monitor.faults),
     )
 
@@ -111,38 +107,7 @@ def _in_flight(monitor: Monitor) -> tuple[InFlightRow, ...]:
 
 
 def _sla_section(verdicts: tuple[SlaVerdict, ...]) -> SlaSection:
-    return SlaSection(
-        status=worst(verdict.status for verdict in verdicts),
-        slas=tuple(
-            SlaRow(
-                name=verdict.name,
-                description=verdict.description,
-                status=verdict.status,
-                objectives=tuple(_objective(row) for row in verdict.objectives),
-            )
-            for verdict in verdicts
-        ),
-    )
-
-
-def _objective(verdict: ObjectiveVerdict) -> ObjectiveRow:
-    return ObjectiveRow(
-        name=verdict.name,
-        status=verdict.status,
-        metric=verdict.metric,
-        tags=dict(verdict.tags),
-        op=verdict.op,
-        target=verdict.target,
-        warning=verdict.warning,
-        violated=verdict.violated,
-        unit=verdict.unit,
-        value=verdict.value,
-        compliance=verdict.compliance,
-        samples=verdict.samples,
-        min_samples=verdict.min_samples,
-        window=verdict.window,
-        partial=verdict.partial,
-    )
+    return SlaSection(status=worst(verdict.status for verdict in verdicts), slas=verdicts)
 
 
 def _alerts_section(monitor: Monitor) -> AlertsSection:
@@ -167,7 +132,7 @@ def _alert(alert: Alert) -> AlertRow:
         samples=alert.samples,
         window=alert.window,
         since=rfc3339(alert.since),
-        last_at=rfc3339(alert.last_at),
+        resolved_at=rfc3339(alert.last_at) if alert.state == "resolved" else None,
         inhibited_by=alert.inhibited_by,
         reason=alert.reason,
     )

@@ -42,14 +42,16 @@ def problem(
     status: int, detail: str, headers: tuple[tuple[str, str], ...] = (), **extra: object
 ) -> Response:
     """Make an error body of RFC 9457, `application/problem+json`."""
-    body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status}
+    told = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status}
+    body = msgspec.json.encode({**told, "detail": detail, **extra})
     return Response(
         status=status,
         headers=(
             ("Content-Type", "application/problem+json"),
+            ("Content-Length", str(len(body))),
             ("Cache-Control", "no-store"),
             ("X-Content-Type-Options", "nosniff"),
             *headers,
         ),
-        body=msgspec.json.encode({**body, "detail": detail, **extra}),
+        body=body,
     )

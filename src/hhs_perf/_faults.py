@@ -1,0 +1,49 @@
+"""Faults that were kept from the host: counted, and logged once for each cause."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import TYPE_CHECKING, Final
+
+from ._fork import renew_after_fork
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["Faults"]
+
+_MOST_CAUSES: Final = 200
+_OTHER: Final = "other"
+
+
+class Faults:
+    """Counts faults by cause: where something was caught, and the type of the error."""
+
+    def __init__(self, logger: str = "hhs_perf") -> None:
+        self._log = logging.getLogger(logger)
+        # Guards the counts.
+        self._lock = threading.Lock()
+        self._counts: dict[str, int] = {}
+        renew_after_fork(self)
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """How often each cause has been noted."""
+        with self._lock:
+            return dict(self._counts)
+
+    def note(self, where: str, error: BaseException, **extra: object) -> None:
+        """Count a fault; log the first of its cause, with `extra` as the record's fields."""
+        cause = f"{where}: {type(error).__name__}"
+        with self._lock:
+            if cause not in self._counts and len(self._counts) >= _MOST_CAUSES:
+                cause = _OTHER
+            times = self._counts[cause] = self._counts.get(cause, 0) + 1
+        if times == 1:
+            self._log.error("%s failed; the host goes on", where, exc_info=error, extra=extra)
+
+    def after_fork_in_child(self) -> None:
+        """Begin at nothing: the faults of the parent are the parent's to tell."""
+        self._lock = threading.Lock()
+        self._counts = {}
