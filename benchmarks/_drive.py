@@ -30,9 +30,7 @@ class WsgiDriver:
         self.status = ""
         self.body = b""
 
-    def _start_response(
-        self, status: str, headers: list[tuple[str, str]], exc_info: object = None
-    ) -> None:
+    def _start_response(self, status: str, *_: object) -> None:
         self.status = status
 
     def __call__(self, requests: int) -> None:

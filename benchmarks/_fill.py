@@ -56,8 +56,8 @@ class Filled:
     def live_on(self) -> None:
         """Let a third of a slot go by, and each series take its share of values, one at least.
 
-        What comes next is read by a client that asks every ten seconds: one time in three a slot
-        has closed in between, and no answer can be one remembered.
+        Whoever reads next finds everything changed: no answer can be one remembered, and one time
+        in three a slot has closed.
         """
         self.clock.advance(SLOT_SECONDS / 3)
         self.monitor.metrics.flush()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
+from benchmarks import report
 from benchmarks._interleave import Spread, interleave, paired_difference, paired_ratio
 from benchmarks._results import Book, Result
 
@@ -41,6 +42,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             terminalreporter.line(f"{'ok  ' if result.holds else 'FAIL'} {result}")
     if not config.getoption("--no-results"):
         book.write()
+        report.write()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,8 +26,8 @@ TITLES: Final = {
 HEAD: Final = """# Performance
 
 What hhs_perf costs and how exact it is, measured beside the libraries that do the nearest job.
-This page is made from the files in `benchmarks/results` by `python -m benchmarks.report`;
-`nox -s bench` measures anew.
+`nox -s bench` measures anew, keeps what it finds in `benchmarks/results`, and makes this page
+of it.
 
 ## Method
 
@@ -114,12 +114,16 @@ def _circumstances(run: dict[str, Any]) -> str:
     )
 
 
+def write() -> None:
+    """Write the page."""
+    PAGE.write_text(page(load()), "utf-8")
+
+
 def main(arguments: list[str]) -> int:
     """Write or check the page; return 1 if a check finds another page."""
-    made = page(load())
     if "--check" in arguments:
-        return int(not PAGE.exists() or PAGE.read_text("utf-8") != made)
-    PAGE.write_text(made, "utf-8")
+        return int(not PAGE.exists() or PAGE.read_text("utf-8") != page(load()))
+    write()
     return 0
 
 

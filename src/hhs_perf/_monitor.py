@@ -14,10 +14,10 @@ from ._faults import Faults
 from ._fork import renew_after_fork
 from ._in_flight import InFlight
 from ._plugins import Plugins
-from ._settings import Settings
+from ._settings import Settings, files_named
 from ._ticker import Ticker
 from .collectors import Collectors
-from .exceptions import UnknownSlaError
+from .exceptions import ConfigurationError, UnknownSlaError
 from .metrics import LocalReader, Registry, load_engine, window_named
 
 if TYPE_CHECKING:
@@ -96,7 +96,14 @@ class Monitor:
         self._advanced_at = -math.inf
         self._changes = 0
         self._ticker = (
-            Ticker(self._tick, _TICK_EVERY, "hhs_perf-tick", self._faults) if tick else None
+            Ticker(
+                self._tick,
+                min(_TICK_EVERY, self.settings.evaluation.evaluate_every),
+                "hhs_perf-tick",
+                self._faults,
+            )
+            if tick
+            else None
         )
         renew_after_fork(self)
 
@@ -106,7 +113,12 @@ class Monitor:
 
         Raises ConfigurationError with every mistake at once.
         """
-        return cls(Settings.from_env(environ))
+        try:
+            settings = Settings.from_env(environ)
+        except ConfigurationError as exc:
+            problems = [*exc.problems, *_mistakes_of_files(environ)]
+            raise ConfigurationError(dict.fromkeys(problems)) from exc
+        return cls(settings)
 
     @property
     def is_enabled(self) -> bool:
@@ -243,6 +255,18 @@ class Monitor:
 
     def _count_plugin_failure(self, plugin: str) -> None:
         self.metrics.counter("plugin.errors", plugin=plugin).add(1)
+
+
+def _mistakes_of_files(environ: Mapping[str, str] | None) -> tuple[str, ...]:
+    """Check the SLA files although the settings have mistakes: all are to be told at once."""
+    config, sla_file = files_named(environ)
+    try:
+        sla_rooms.configure(
+            sla_rooms.builtin_slas(), sla_rooms.builtin_alerts(), config=config, sla_file=sla_file
+        )
+    except ConfigurationError as exc:
+        return exc.problems
+    return ()
 
 
 def _name_of(plugin: object) -> str:

@@ -114,7 +114,7 @@ class Plugins:
                 continue
             try:
                 self.register(_load(entry_point), name)
-            except Exception as exc:  # noqa: BLE001 - a named border: importing a plugin
+            except (Exception, SystemExit) as exc:  # noqa: BLE001 - a named border: importing
                 name = self._free_name(name)
                 self._set(name, "failed to import")
                 self._fail(name, exc, "failed to import")
@@ -177,7 +177,7 @@ class Plugins:
                 result = implementation.function(**accepted)
                 if take is not None:
                     take(result)
-            except Exception as exc:  # noqa: BLE001 - a named border: a plugin's hook
+            except (Exception, SystemExit) as exc:  # noqa: BLE001 - a named border: a hook
                 self._fail(implementation.plugin_name, exc, f"raised in {hook}")
 
     def _fail(self, name: str, exc: BaseException, what: str) -> None:

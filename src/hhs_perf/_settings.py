@@ -33,6 +33,7 @@ DigestName = Literal["auto", "fastdigest", "tdigest"]
 
 _PREFIX: Final = "HHS_PERF_"
 _CONFIG: Final = "HHS_PERF_CONFIG"
+_SLA_FILE: Final = "HHS_PERF_SLA_FILE"
 # Read by the command line alone, which talks to somebody else's monitor.
 _FOREIGN: Final = frozenset({"HHS_PERF_TOKEN"})
 
@@ -85,6 +86,13 @@ def _words(text: str) -> tuple[str, ...]:
     return tuple(word.strip() for word in text.split(",") if word.strip())
 
 
+def files_named(environ: Mapping[str, str] | None) -> tuple[Path | None, Path | None]:
+    """Give the configuration file and the SLA file that variables name, other mistakes or not."""
+    held = os.environ if environ is None else environ
+    config, sla_file = (held.get(name) for name in (_CONFIG, _SLA_FILE))
+    return _path(config) if config else None, _path(sla_file) if sla_file else None
+
+
 def _path(text: str) -> Path:
     from pathlib import Path  # noqa: PLC0415 - slow, and most processes have no file
 
@@ -126,7 +134,7 @@ class EvaluationSettings:
         "HHS_PERF_EVALUATE_EVERY", _seconds, 15.0, "seconds between two evaluations"
     )
     sla_file: Path | None = _setting(
-        "HHS_PERF_SLA_FILE", _path, None, "TOML file with [sla.…] and [alerts.…] tables"
+        _SLA_FILE, _path, None, "TOML file with [sla.…] and [alerts.…] tables"
     )
 
 
@@ -207,7 +215,7 @@ def _load_file(environ: Mapping[str, str], problems: list[str]) -> dict[str, str
     try:
         table = read_toml(_path(path)).get("settings", {})
     except ConfigurationError as exc:
-        problems += (f"{_CONFIG}: {problem}" for problem in exc.problems)
+        problems += exc.problems
         return {}
     known = {field.metadata["variable"] for _, field in setting_fields()} - {_CONFIG}
     found: dict[str, str] = {}

@@ -81,6 +81,6 @@ def _run(
             return
         try:
             call()
-        except Exception as exc:  # noqa: BLE001 - a named border: the tick
+        except (Exception, SystemExit) as exc:  # noqa: BLE001 - a named border: the tick
             faults.note("the tick", exc)
         del call

@@ -8,6 +8,8 @@ HhsPerfError
 ├─ UnknownWindowError(LookupError)
 └─ PluginError
 ```
+
+Private errors of `cli/` and `demo/` derive from HhsPerfError directly.
 """
 
 from __future__ import annotations

@@ -17,6 +17,8 @@ from fastapi.responses import FileResponse, StreamingResponse
 from flask import Flask, Response, send_file
 from flask import request as flask_request
 from starlette.testclient import TestClient
+from werkzeug.serving import WSGIRequestHandler as WerkzeugHandler
+from werkzeug.serving import make_server as make_werkzeug_server
 
 from hhs_perf import Monitor
 from hhs_perf.adapters import fastapi as fastapi_adapter
@@ -55,6 +57,11 @@ def _uvicorn(app: FastAPI) -> Iterator[tuple[str, int]]:
 
 class _Silent(WSGIRequestHandler):
     def log_message(self, *args: Any) -> None:
+        """Say nothing."""
+
+
+class _SilentWerkzeug(WerkzeugHandler):
+    def log(self, *args: Any) -> None:
         """Say nothing."""
 
 
@@ -164,9 +171,37 @@ def test_a_wsgi_upload_that_breaks_off_is_no_error_of_the_application(monitor: M
     assert status_class in ("2xx", "4xx")
 
 
-def _get(address: tuple[str, int], path: str) -> bytes:
+@pytest.mark.parametrize("agent", ["curl/8", "Werkzeug/3"])
+def test_a_wsgi_response_that_breaks_off_is_an_error_whatever_its_client_is_called(
+    agent: str, monitor: Monitor
+) -> None:
+    """Flask's test client has that name as well, and is told apart by having no server."""
+    app = Flask("host")
+    flask_adapter.init_app(app, monitor, auth=allow_all)
+
+    @app.get("/broken")
+    def broken() -> Response:
+        def chunks() -> Iterator[bytes]:
+            yield b"first"
+            raise RuntimeError("broken off")
+
+        return Response(chunks(), headers={"Content-Length": "100"})
+
+    server = make_werkzeug_server("127.0.0.1", 0, app, request_handler=_SilentWerkzeug)
+    thread = threading.Thread(target=server.handle_request)
+    thread.start()
+    try:
+        assert b"first" in _get(server.server_address, "/broken", f"User-Agent: {agent}\r\n")
+    finally:
+        thread.join(PATIENCE)
+        server.server_close()
+    assert counted(monitor) == {("GET", "/broken", "5xx"): 1}
+
+
+def _get(address: tuple[str, int], path: str, headers: str = "") -> bytes:
+    asked = f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{headers}\r\n"
     with socket.create_connection(address, PATIENCE) as client:
-        client.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+        client.sendall(asked.encode())
         got = b""
         while more := client.recv(65536):
             got += more

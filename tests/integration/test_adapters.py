@@ -175,6 +175,10 @@ def test_a_second_monitor_in_one_application_is_refused(host: Host) -> None:
         (TOKENS, {"url_prefix": "/a/<b>"}, "url_prefix"),
         (TOKENS, {"url_prefix": "/a/{b}"}, "url_prefix"),
         (TOKENS, {"url_prefix": "/a//b"}, "url_prefix"),
+        (TOKENS, {"url_prefix": "/.."}, "url_prefix"),
+        (TOKENS, {"url_prefix": "/a/./b"}, "url_prefix"),
+        (TOKENS, {"url_prefix": None}, "url_prefix"),
+        (TOKENS, {"url_prefix": b"/a"}, "url_prefix"),
     ],
 )
 def test_a_refusal_leaves_the_application_as_it_was(
@@ -200,7 +204,7 @@ def test_a_disabled_monitor_times_and_mounts_nothing(host: Host) -> None:
     assert host.held() is monitor
 
 
-@pytest.mark.parametrize("url_prefix", ["/ops/perf", "/ops/perf/", "", "/"])
+@pytest.mark.parametrize("url_prefix", ["/ops/perf", "/ops/perf/", "/.well-known/a..b", "", "/"])
 def test_the_prefix_may_be_any_path(url_prefix: str, host: Host) -> None:
     monitor = quiet_monitor()
     host.init_app(host.app, monitor, auth=allow_all, url_prefix=url_prefix)
@@ -220,6 +224,34 @@ def test_of_equal_routes_the_one_registered_first_answers(first: str, host: Host
         host.add("/api/performance/sla")
     body = host.call("/api/performance/sla").body
     assert (body == b"the host's") == (first == "the host's")
+
+
+def test_an_equal_route_of_the_host_is_counted_as_any_other(host: Host) -> None:
+    """What is left out are the requests that our views answer, whatever their path."""
+    path = "/api/performance/sla"
+    host.add(path)
+    monitor = quiet_monitor(environ=TOKENS)
+    host.init_app(host.app, monitor)
+    assert host.call(path).body == b"the host's"
+    assert host.call("/api/performance").status == 401
+    assert host.call("/api/performance/", headers=VIEWER).status == 200
+    assert host.call("/api/performance/alerts", "POST").status == 405
+    assert host.call("/api/performance/alerts/", "OPTIONS").status == 204
+    assert counted(monitor) == {("GET", path, "2xx"): 1}
+
+
+def test_requests_to_our_views_are_never_shown_under_way(host: Host) -> None:
+    monitor = quiet_monitor()
+    shown: list[object] = []
+
+    def who(_request: Request) -> Principal:
+        shown.append(monitor.in_flight.routes())
+        return allow_all(_request)
+
+    host.init_app(host.app, monitor, auth=who)
+    assert host.call("/api/performance").status == 200
+    assert host.call("/api/performance/sla/").status == 200
+    assert shown == [(), ()]
 
 
 def test_an_authenticator_of_the_host_gets_the_frameworks_own_request(host: Host) -> None:

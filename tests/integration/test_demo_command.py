@@ -20,7 +20,7 @@ import httpx
 import pytest
 
 from hhs_perf._clock import SystemClock
-from hhs_perf.demo._server import Framework
+from hhs_perf.demo._launch import Framework
 from hhs_perf.demo._traffic import plan
 
 FRAMEWORKS: tuple[Framework, ...] = get_args(Framework)
@@ -40,9 +40,9 @@ def environment(tmp_path: Path) -> dict[str, str]:
     return kept | {"TMPDIR": str(tmp_path)}
 
 
-def start(environment: dict[str, str], *options: str) -> subprocess.Popen[str]:
+def start(environment: dict[str, str], *options: str, debug: bool = False) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "hhs_perf", "demo", *options],
+        [sys.executable, "-m", "hhs_perf", *(["--debug"] if debug else []), "demo", *options],
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -116,6 +116,9 @@ def serving(environment: dict[str, str], framework: str) -> Iterator[Demo]:
                 lines.append(line)
                 if line.startswith("curl") and line.endswith("/alerts\n"):
                     break
+            else:
+                assert process.stderr
+                pytest.fail(f"the demo ended too early: {process.stderr.read()}")
             yield Demo(process, "".join(lines))
         finally:
             process.terminate()
@@ -237,13 +240,69 @@ def test_a_taken_port_is_one_line(environment: dict[str, str], tmp_path: Path) -
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_server_that_does_not_start_shows_its_log(
-    environment: dict[str, str], tmp_path: Path
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+@pytest.mark.parametrize("name", ["HHS_PERF_SLA_FILE", "HHS_PERF_DIGEST"])
+def test_a_setting_that_cannot_be_used_is_one_line(
+    environment: dict[str, str], tmp_path: Path, framework: Framework, name: str
 ) -> None:
-    environment["HHS_PERF_SLA_FILE"] = str(tmp_path / "absent.toml")
-    status, shown, complaints = run(environment, "--port", "0", "--exit")
-    assert (status, shown) == (70, "")
-    *log, last = complaints.splitlines()
-    assert any("absent.toml" in line for line in log)
-    assert last.startswith("hhs-perf: the demo cannot start")
+    environment[name] = "absent-thing"
+    status, shown, complaints = run(environment, "--port", "0", "--framework", framework)
+    assert (status, shown) == (78, "")
+    assert re.fullmatch("hhs-perf: .*absent-thing.*\n", complaints)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_host_that_nobody_knows_is_one_line(environment: dict[str, str]) -> None:
+    status, shown, complaints = run(environment, "--host", "no-such-host.invalid")
+    assert (status, shown) == (78, "")
+    assert re.fullmatch("hhs-perf: cannot listen on no-such-host.invalid: .*\n", complaints)
+
+
+@pytest.mark.parametrize("debug", [False, True])
+def test_the_log_of_a_server_that_does_not_start_is_shown_to_who_debugs(
+    environment: dict[str, str], tmp_path: Path, debug: bool
+) -> None:
+    broken = tmp_path / "broken" / "gunicorn"
+    broken.mkdir(parents=True)
+    (broken / "__init__.py").write_text("")
+    (broken / "__main__.py").write_text("raise SystemExit('first\\nlast words')")
+    paths = (str(broken.parent), environment.get("PYTHONPATH", ""))
+    environment["PYTHONPATH"] = os.pathsep.join(paths)
+    (tmp_path / "T").mkdir()
+    environment["TMPDIR"] = str(tmp_path / "T")
+    with start(environment, "--port", "0", "--exit", debug=debug) as process:
+        shown, complaints = process.communicate(timeout=50)
+    assert (process.returncode, shown) == (70, "")
+    *log, last = complaints.splitlines()
+    assert ("last words" in log, any("Traceback" in line for line in log)) == (debug, debug)
+    assert debug or not log
+    hint = "" if debug else " (hhs-perf --debug COMMAND shows more)"
+    assert last == (f"hhs-perf: the demo cannot start: the demo's server ended with status 1{hint}")
+    assert list((tmp_path / "T").iterdir()) == []
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_a_signal_to_all_processes_at_once_ends_it_clean(
+    environment: dict[str, str], framework: Framework, tmp_path: Path
+) -> None:
+    """As a service manager sends it, the server first."""
+    for demo in serving(environment, framework):
+        children = descendants(demo.process.pid)
+        for pid in (*children[:1], demo.process.pid):
+            os.kill(pid, signal.SIGTERM)
+        _, complaints = demo.process.communicate(timeout=30)
+        assert (demo.process.returncode, complaints) == (0, "Stopped.\n")
+        assert list(tmp_path.iterdir()) == []
+        assert not any(alive(child) for child in children)
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_it_ends_clean_when_its_server_is_told_to(
+    environment: dict[str, str], framework: Framework, tmp_path: Path
+) -> None:
+    for demo in serving(environment, framework):
+        [server, *_] = descendants(demo.process.pid)
+        os.kill(server, signal.SIGTERM)
+        _, complaints = demo.process.communicate(timeout=30)
+        assert (demo.process.returncode, complaints) == (0, "Stopped.\n")
+        assert list(tmp_path.iterdir()) == []

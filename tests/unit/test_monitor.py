@@ -4,11 +4,20 @@ import gc
 import logging
 import threading
 import weakref
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from hhs_perf import Monitor, QuantileObjective, Settings, Sla, hookimpl
+from hhs_perf import (
+    ConfigurationError,
+    Monitor,
+    QuantileObjective,
+    Settings,
+    Sla,
+    hookimpl,
+)
+from hhs_perf.collectors import api
 from hhs_perf.exceptions import UnknownSlaError, UnknownWindowError
 from hhs_perf.testing import FakeClock
 
@@ -151,6 +160,41 @@ def test_a_monitor_nobody_closed_is_collected() -> None:
     del monitor
     gc.collect()
     assert gone() is None
+
+
+def test_mistakes_of_settings_and_files_come_in_one_error(tmp_path: Path) -> None:
+    config, slas = tmp_path / "perf.toml", tmp_path / "sla.toml"
+    config.write_text(
+        "[settings]\nHHS_PERF_MAXSERIES = 1\n[sla.api-response-time.p95]\ntarget = -1\n"
+    )
+    slas.write_text("[alerts.api-latency-warning]\nthreshold = 'x'\n")
+    environ = {
+        "HHS_PERF_ENABLED": "perhaps",
+        "HHS_PERF_CONFIG": str(config),
+        "HHS_PERF_SLA_FILE": str(slas),
+    }
+    with pytest.raises(ConfigurationError) as caught:
+        Monitor.from_env(environ)
+    assert len(caught.value.problems) == 4
+    broken = {**environ, "HHS_PERF_CONFIG": str(tmp_path / "absent.toml")}
+    with pytest.raises(ConfigurationError) as caught:
+        Monitor.from_env(broken)
+    assert len(caught.value.problems) == 3
+
+
+def test_past_the_cap_errors_still_are_errors() -> None:
+    """What overflows first is what comes last: a failure after many good requests."""
+    clock = FakeClock()
+    monitor = make(clock, HHS_PERF_MAX_SERIES_PER_INSTRUMENT="3")
+    record = monitor.collectors.api.record
+    for number in range(5):
+        record("GET", f"/{number}", "uncached", 200, 0.1, clock.monotonic())
+    for number in range(100):
+        record("GET", f"/{number}", "database", 500, 0.1, clock.monotonic())
+    figures = api.figures(monitor.reader.read())
+    assert (figures.count, figures.errors) == (105, 100)
+    monitor.advance()
+    assert "api-error-rate" in [alert.rule for alert in monitor.alerts.active()]
 
 
 def test_misspelt_variables_are_told(caplog: pytest.LogCaptureFixture) -> None:

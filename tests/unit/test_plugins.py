@@ -55,6 +55,27 @@ def test_a_raising_plugin_is_counted_logged_once_and_hurts_nobody(
     assert row.last_failure == "raised in hhs_perf_sla_changed: RuntimeError: no"
 
 
+def test_a_plugin_that_wants_to_end_the_process_does_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Leaving(EntryPoint):
+        def load(self) -> object:
+            raise SystemExit(5)
+
+    class Quitting:
+        @hookimpl
+        def hhs_perf_sla_changed(self, change: object) -> None:
+            raise SystemExit(5)
+
+    leaving = Leaving("leaving", "nowhere", "hhs_perf")
+    monkeypatch.setattr("hhs_perf._plugins.offered", lambda group: [leaving])
+    plugins = Plugins()
+    plugins.load_installed()
+    plugins.register(Quitting(), "quitting")
+    plugins.sla_changed("x")  # type: ignore[arg-type]
+    assert [(row.name, row.failures) for row in plugins.rows()] == [("leaving", 1), ("quitting", 1)]
+
+
 def test_gathering_goes_on_past_a_failure() -> None:
     class Giving:
         @hookimpl

@@ -19,9 +19,19 @@ def test_roles_names_and_secrets_are_told_apart() -> None:
 
 
 def test_padding_of_a_base64_secret_is_no_name() -> None:
-    (token,) = parse_tokens("viewer:c2VjcmV0==")
+    (token,) = parse_tokens("viewer:c2VjcmV0LXNlY3JldA==")
     assert token.name == "token 1"
-    assert token.admits("c2VjcmV0==")
+    assert token.admits("c2VjcmV0LXNlY3JldA==")
+    (named,) = parse_tokens("viewer:ci=c2VjcmV0LXNlY3JldA==")
+    assert named.name == "ci"
+    assert named.admits("c2VjcmV0LXNlY3JldA==")
+
+
+@pytest.mark.parametrize("text", ["viewer:ci=", "viewer:a-name-of-some-length=", "viewer: "])
+def test_a_name_without_a_secret_is_refused(text: str) -> None:
+    """As `viewer:ci=$UNSET` leaves it."""
+    with pytest.raises(ValueError, match="empty"):
+        parse_tokens(text)
 
 
 def test_a_hash_keeps_the_secret_out_of_the_environment() -> None:

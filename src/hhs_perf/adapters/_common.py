@@ -12,22 +12,27 @@ from ..exceptions import ConfigurationError
 if TYPE_CHECKING:
     from .._monitor import Monitor
 
-__all__ = ["close_with", "read_prefix", "read_query", "refuse_second"]
+__all__ = ["OWN", "close_with", "read_prefix", "read_query", "refuse_second"]
 
-_PREFIX: Final = re.compile(r"(/[A-Za-z0-9._~-]+)*")
+OWN: Final = "hhs_perf"
+"""What stands for the template of a request that one of our views answers.
+
+No host's template is equal to it, since those begin with a slash; one of ours may be.
+"""
+_PREFIX: Final = re.compile(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)*")
 
 
 def read_prefix(url_prefix: str) -> str:
     """Check the prefix of our routes and drop a slash at its end.
 
-    Raises ConfigurationError for one that is no literal path.
+    Raises ConfigurationError for one that is no literal path: `.` and `..` are none, since
+    clients resolve them before they ask.
     """
-    prefix = url_prefix.removesuffix("/")
-    if not _PREFIX.fullmatch(prefix):
+    if not isinstance(url_prefix, str) or not _PREFIX.fullmatch(url_prefix.removesuffix("/")):
         raise ConfigurationError(
             f"url_prefix: must be a path such as '/api/performance', got {url_prefix!r}"
         )
-    return prefix
+    return url_prefix.removesuffix("/")
 
 
 def read_query(query: str) -> tuple[tuple[str, str], ...]:

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from ..web.recorder import UNMATCHED
+from ._common import OWN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, MutableMapping
@@ -36,12 +37,13 @@ class RouteTemplates:
     later ones keep the prefixes of included routers in a context of their own; Starlette before
     1.0 told the endpoint only. The endpoint, the context and the route are therefore looked up
     by identity in a table that walks the application once, and again when something unknown
-    turns up. A path never is its own template.
+    turns up. A path never is its own template. The endpoints `own` have `OWN` for theirs.
     """
 
-    def __init__(self, app: object) -> None:
+    def __init__(self, app: object, own: Iterable[object] = ()) -> None:
         self._app = app
-        self._known: dict[int, str | _Several] = {}
+        self._own = {id(endpoint): endpoint for endpoint in own}
+        self._known: dict[int, str | _Several] = dict.fromkeys(self._own, OWN)
         # Keeps alive what the table knows by its id, which could be used again otherwise.
         self._alive: list[object] = []
         self._foreign: dict[int, object] = {}
@@ -98,6 +100,7 @@ class RouteTemplates:
         }
         for key in self._foreign:
             known.setdefault(key, self._known[key])
+        known.update(dict.fromkeys(self._own, OWN))
         self._alive, self._known = alive, known
 
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Final
-from weakref import WeakMethod
+from weakref import ref
 
 from ..exceptions import ConfigurationError
 from ..web.asgi import AsgiTimer
 from ..web.http import Request as SiteRequest
 from ..web.site import Endpoint, Site
-from ._common import close_with, read_prefix, read_query, refuse_second
+from ._common import OWN, close_with, read_prefix, read_query, refuse_second
 from ._templates import RouteTemplates
 
 try:
@@ -18,11 +17,15 @@ try:
     from fastapi.security import HTTPBearer
     from starlette.requests import ClientDisconnect
     from starlette.responses import Response
+    from starlette.routing import Match
 except ImportError as exc:
     raise ConfigurationError.missing_extra("hhs_perf.adapters.fastapi", "fastapi") from exc
 
 if TYPE_CHECKING:
-    from starlette.types import ASGIApp, Receive, Scope, Send
+    from collections.abc import Awaitable, Callable, Iterable
+
+    from starlette.routing import BaseRoute, Route
+    from starlette.types import ASGIApp, Scope
 
     from .._monitor import Monitor
     from ..web.auth import Authenticator
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["init_app"]
 
 _NAME: Final = "hhs_perf"
+_SITE: Final = "hhs_perf_site"
 _PROBLEM: Final = {
     "application/problem+json": {
         "schema": {
@@ -63,8 +67,8 @@ def init_app(
 
     The monitor is reachable as `app.state.hhs_perf`; the routes stand in the application's
     OpenAPI under the tag `performance`; the monitor closes at shutdown, or when `app` goes.
-    Where equal routes meet, the one added first answers. With `HHS_PERF_ENABLED=false` nothing
-    is timed or mounted.
+    Where equal routes meet, the one added first answers. The dependencies given to `FastAPI()`
+    hold for our routes as well. With `HHS_PERF_ENABLED=false` nothing is timed or mounted.
 
     Raises ConfigurationError for a second monitor in one application, for a prefix that is no
     path, and when there is neither `auth` nor a token in `HHS_PERF_TOKENS`.
@@ -73,20 +77,22 @@ def init_app(
     prefix = read_prefix(url_prefix)
     if monitor.is_enabled:
         site = Site(monitor, auth)
-        _add_routes(app, site, prefix)
-        own = {path for each in site.endpoints for path in _paths(prefix, each)}
-        _wrap(app, monitor, own)
+        views = [_view(ref(site), endpoint) for endpoint in site.endpoints]
+        for endpoint, view in zip(site.endpoints, views, strict=True):
+            _add_routes(app, endpoint, view, prefix)
+        setattr(app.state, _SITE, site)
+        _wrap(app, monitor, views)
         close_with(app, monitor)
     setattr(app.state, _NAME, monitor)
     return monitor
 
 
-def _wrap(app: FastAPI, monitor: Monitor, own: set[str]) -> None:
+def _wrap(app: FastAPI, monitor: Monitor, own: Iterable[object]) -> None:
     """Stand outside of all middleware, also of that which is added later."""
-    template_of = RouteTemplates(app).template_of
+    template_of = RouteTemplates(app, own).template_of
 
     def timed(stack: ASGIApp) -> ASGIApp:
-        return AsgiTimer(stack, monitor, template_of, own, disconnects=(ClientDisconnect,))
+        return AsgiTimer(stack, monitor, template_of, {OWN}, disconnects=(ClientDisconnect,))
 
     build = app.build_middleware_stack
     app.build_middleware_stack = lambda: timed(build())  # type: ignore[method-assign]
@@ -99,33 +105,43 @@ def _paths(prefix: str, endpoint: Endpoint) -> tuple[str, ...]:
     return (path, f"{path}/") if path else ("/",)
 
 
-def _add_routes(app: FastAPI, site: Site, prefix: str) -> None:
-    bearer = Security(HTTPBearer(auto_error=False, scheme_name="Bearer"))
-    for endpoint in site.endpoints:
-        paths = _paths(prefix, endpoint)
-        passage = _Passage(site, endpoint)
-        app.add_api_route(
-            paths[0],
-            _view(passage),
-            methods=["GET"],
-            name=f"{_NAME}.{endpoint.name}",
-            operation_id=f"{_NAME}_{endpoint.name}",
-            summary=endpoint.summary,
-            tags=["performance"],
-            dependencies=[bearer],
-            response_class=Response,
-            response_model=None,
-            responses=_responses(endpoint),
-            openapi_extra={"parameters": [_parameter(each) for each in endpoint.parameters]},
-        )
-        # All that the documented route does not take: HEAD, OPTIONS, and what is not allowed.
-        for path in paths:
-            app.router.add_route(
-                path,
-                passage,  # type: ignore[arg-type]  # an ASGI application
-                name=f"{_NAME}.{endpoint.name}",
-                include_in_schema=False,
-            )
+def _add_routes(
+    app: FastAPI, endpoint: Endpoint, view: Callable[[Request], Awaitable[Response]], prefix: str
+) -> None:
+    paths = _paths(prefix, endpoint)
+    name = f"{_NAME}.{endpoint.name}"
+    app.add_api_route(
+        paths[0],
+        view,
+        methods=["GET"],
+        name=name,
+        operation_id=f"{_NAME}_{endpoint.name}",
+        summary=endpoint.summary,
+        tags=["performance"],
+        dependencies=[Security(HTTPBearer(auto_error=False, scheme_name="Bearer"))],
+        response_class=Response,
+        response_model=None,
+        responses=_responses(endpoint),
+        openapi_extra={"parameters": [_parameter(each) for each in endpoint.parameters]},
+    )
+    _match_quickly(app.router.routes[-1], paths[0])
+    # All that the documented route does not take: HEAD, OPTIONS, and what is not allowed. These
+    # are FastAPI's routes as well, since plain ones know nothing of the host's dependencies.
+    for path in paths:
+        app.add_api_route(path, view, name=name, response_model=None, include_in_schema=False)
+        route: Route = app.router.routes[-1]  # type: ignore[assignment]  # the one just added
+        route.methods = set()  # Starlette's word for all, which FastAPI has no argument for
+        _match_quickly(route, path)
+
+
+def _match_quickly(route: BaseRoute, path: str) -> None:
+    """Spare requests to the host's later routes the regular expressions of ours."""
+    matches = route.matches
+
+    def quick(scope: Scope) -> tuple[Match, Scope]:
+        return matches(scope) if path in scope["path"] else (Match.NONE, {})
+
+    route.matches = quick  # type: ignore[method-assign]
 
 
 def _parameter(name: str) -> dict[str, Any]:
@@ -144,33 +160,14 @@ def _responses(endpoint: Endpoint) -> dict[int | str, dict[str, Any]]:
     return found
 
 
-class _Passage:
-    """An ASGI application, since Starlette lets all methods through to those alone."""
-
-    def __init__(self, site: Site, endpoint: Endpoint) -> None:
-        self._site = site
-        self._endpoint = endpoint
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request."""
-        response = await self.answer(Request(scope, receive))
-        await response(scope, receive, send)
-
-    async def answer(self, request: Request) -> Response:
-        """Answer a request that is unpacked already."""
-        return await _answer(self._site, self._endpoint, request)
-
-
-def _view(passage: _Passage) -> Callable[[Request], Awaitable[Response]]:
+def _view(held: ref[Site], endpoint: Endpoint) -> Callable[[Request], Awaitable[Response]]:
     # FastAPI keeps every view in caches of its own, which outlive the application: through
-    # this one no more may hang on them. The passage lives as long as its route does.
-    answer = WeakMethod(passage.answer)
-
+    # this one no more may hang on them. The application's state holds the site.
     async def view(request: Request) -> Response:
-        bound = answer()
-        if bound is None:
+        site = held()
+        if site is None:
             raise RuntimeError("the application is gone")
-        return await bound(request)
+        return await _answer(site, endpoint, request)
 
     return view
 

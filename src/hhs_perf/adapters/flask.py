@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, Final
 from .._scope import request_scope
 from ..exceptions import ConfigurationError
 from ..web.http import Request
-from ..web.site import Endpoint, Site
+from ..web.site import ENDPOINTS, Endpoint, Site
 from ..web.wsgi import WsgiTimer
-from ._common import close_with, read_prefix, read_query, refuse_second
+from ._common import OWN, close_with, read_prefix, read_query, refuse_second
 
 try:
     from flask import Blueprint, Flask, Response, got_request_exception, request
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from flask.blueprints import BlueprintSetupState
+    from werkzeug.routing import Rule
 
     from .._monitor import Monitor
     from ..web.auth import Authenticator
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["init_app"]
 
 _NAME: Final = "hhs_perf"
+_OWN_ENDPOINTS: Final = frozenset(f"{_NAME}.{endpoint.name}" for endpoint in ENDPOINTS)
 
 
 def init_app(
@@ -40,7 +42,8 @@ def init_app(
 
     The monitor is reachable as `app.extensions["hhs_perf"]`, the routes are the blueprint
     `app.blueprints["hhs_perf"]`; the monitor closes when `app` goes. Where equal rules meet,
-    the one registered first answers. With `HHS_PERF_ENABLED=false` nothing is timed or mounted.
+    the one registered first answers. What wraps `app.wsgi_app` later stands outside of the
+    timer. With `HHS_PERF_ENABLED=false` nothing is timed or mounted.
 
     Raises ConfigurationError for a second monitor in one application, for a prefix that is no
     path, and when there is neither `auth` nor a token in `HHS_PERF_TOKENS`.
@@ -50,8 +53,7 @@ def init_app(
     if monitor.is_enabled:
         site = Site(monitor, auth)
         app.register_blueprint(_blueprint(site, prefix))
-        own = {_rule(prefix, endpoint) for endpoint in site.endpoints}
-        timer = WsgiTimer(app.wsgi_app, monitor, _route_of, own, _is_rehearsal)
+        timer = WsgiTimer(app.wsgi_app, monitor, _route_of, {OWN}, _is_rehearsal)
         app.wsgi_app = timer  # type: ignore[method-assign]  # Flask's own way of wrapping
         got_request_exception.connect(_note_route, app)
         close_with(app, monitor)
@@ -66,7 +68,11 @@ def _rule(prefix: str, endpoint: Endpoint) -> str:
 def _route_of(environ: dict[str, Any]) -> str | None:
     # Flask clears this when the request's context ends: ask before.
     rule = getattr(environ.get("werkzeug.request"), "url_rule", None)
-    return None if rule is None else rule.rule
+    return None if rule is None else _template_of(rule)
+
+
+def _template_of(rule: Rule) -> str:
+    return OWN if rule.endpoint in _OWN_ENDPOINTS else rule.rule
 
 
 def _is_rehearsal(environ: dict[str, Any]) -> bool:
@@ -79,7 +85,7 @@ def _note_route(_app: Flask, **_: object) -> None:
     """Keep the route of a failing request: the context may end before any response starts."""
     scope = request_scope()
     if scope is not None and scope.route is None and request.url_rule is not None:
-        scope.route = request.url_rule.rule
+        scope.route = _template_of(request.url_rule)
 
 
 def _blueprint(site: Site, prefix: str) -> Blueprint:

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import os
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Final
 
 import click
 from click.exceptions import Exit
 
+from .._monitor import Monitor
 from . import _exits
-from ._console import console, write_json
+from ._console import console, plain, write_json
 from ._fetch import address_of, fetch
 from ._report import read_report, shown_parts, verdict
-from ._settings import active_engine, settings_json, settings_table
+from ._settings import settings_json, settings_table
 from ._tables import alert_table, sla_table
+from ._trace import Trace
 
 if TYPE_CHECKING:
-    from ..demo._server import Framework
+    from ..demo._launch import Framework
 
 __all__ = ["hhs_perf"]
 
@@ -71,9 +72,14 @@ class _Commands(click.Group):
 
 @click.group(cls=_Commands, invoke_without_command=True)
 @click.version_option(_version(), message="hhs-perf %(version)s")
+@click.option(
+    "--debug", is_flag=True, help="Show log records and tracebacks, which can hold secrets."
+)
 @click.pass_context
-def hhs_perf(context: click.Context) -> None:
+def hhs_perf(context: click.Context, *, debug: bool) -> None:
     """Know how a web application performs, and whether it keeps its SLAs."""
+    if debug:
+        context.ensure_object(Trace).show()
     if context.invoked_subcommand is None:
         click.echo(context.get_help())
 
@@ -118,13 +124,21 @@ def status(url: str, token: str | None, as_json: bool, timeout: float) -> int:  
 @hhs_perf.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, no table.")
 def settings(as_json: bool) -> None:  # noqa: FBT001
-    """Show every setting: variable, value, source and meaning; secrets are masked."""
+    """Show every setting: variable, value, source and meaning; secrets are masked.
+
+    Mistakes are told as the application would tell them, those of the SLA file included.
+    """
+    monitor = Monitor.from_env()
+    monitor.close()
+    engine = monitor.metrics.engine.name
     if as_json:
-        write_json(settings_json(os.environ))
-        return
-    screen = console()
-    screen.print(settings_table(os.environ))
-    screen.print(f"Active digest engine: {active_engine(os.environ)}")
+        write_json(settings_json(monitor.settings, engine))
+    else:
+        screen = console()
+        screen.print(settings_table(monitor.settings))
+        screen.print(f"Active digest engine: {engine}")
+    for variable in monitor.settings.unknown:
+        click.echo(f"hhs-perf: note: {plain(variable)} means nothing to hhs_perf", err=True)
 
 
 @hhs_perf.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import sys
 from contextlib import contextmanager
@@ -20,7 +21,7 @@ from ._tables import alert_table, route_table, sla_table
 try:
     from ..demo._check import Outcome, settle
     from ..demo._errors import DemoError
-    from ..demo._server import DemoServer, Framework
+    from ..demo._server import DemoServer
     from ..demo._traffic import drive, plan
 except ModuleNotFoundError as exc:
     raise ConfigurationError.missing_extra("hhs-perf demo", "demo") from exc
@@ -29,8 +30,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType
 
+    from ..demo._launch import Framework
+
 __all__ = ["run_demo"]
 
+_LOG: Final = logging.getLogger("hhs_perf.cli")
 _PATHS: Final = ("", "/sla", "/alerts")
 
 
@@ -59,8 +63,7 @@ def run_demo(
                 if not leave:
                     _serve_on(server, as_json=as_json)
         except DemoError as exc:
-            for line in exc.log.splitlines():
-                click.echo(plain(line), err=True)
+            _LOG.debug("the log of the demo's server ends with\n%s", exc.log)
             raise
         except _Terminated:
             return _exits.TERMINATED
@@ -72,7 +75,9 @@ def _ended_by_signals() -> Iterator[None]:
     def end(_number: int, _frame: FrameType | None) -> None:
         raise _Terminated
 
-    numbers = [signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
+    numbers = [signal.SIGTERM]
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)  # ignored, it is under nohup and means to go on
     before = {number: signal.signal(number, end) for number in numbers}
     # Shells start background jobs with SIGINT ignored; a server is to hear it all the same.
     before[signal.SIGINT] = signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -130,7 +135,8 @@ def _serve_on(server: DemoServer, *, as_json: bool) -> None:
         click.echo(_directions(server), err=as_json)
         server.wait()
     except (KeyboardInterrupt, _Terminated):
-        click.echo("Stopped.", err=True)
+        pass
+    click.echo("Stopped.", err=True)
 
 
 def _directions(server: DemoServer) -> str:

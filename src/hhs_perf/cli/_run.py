@@ -17,6 +17,7 @@ from . import _exits
 from ._commands import hhs_perf
 from ._console import plain
 from ._report import ReplyError
+from ._trace import Trace, traced
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,7 +39,7 @@ def run(arguments: Sequence[str]) -> int:
             # A terminal that cannot show a letter gets a `?` for it, not a crash.
             elif isinstance(getattr(sys, name), io.TextIOWrapper):
                 getattr(sys, name).reconfigure(errors="replace")
-        return _flushed(_outcome(arguments))
+        return _flushed(_outcome(arguments, opened.enter_context(traced())))
 
 
 def _flushed(status: int) -> int:
@@ -52,15 +53,22 @@ def _flushed(status: int) -> int:
     return status
 
 
-def _outcome(arguments: Sequence[str]) -> int:
+def _outcome(arguments: Sequence[str], trace: Trace) -> int:
     try:
-        return int(hhs_perf.main(list(arguments), prog_name="hhs-perf", standalone_mode=False) or 0)
+        return int(
+            hhs_perf.main(list(arguments), prog_name="hhs-perf", standalone_mode=False, obj=trace)
+            or 0
+        )
     except (click.Abort, KeyboardInterrupt):
         return _exits.INTERRUPTED
     except BrokenPipeError:
         return _reader_left()
     except Exception as exc:  # noqa: BLE001 -- the last border: users get a line, never a traceback
-        return _fail(*_explain(exc))
+        _LOG.debug("the command failed", exc_info=exc)
+        message, status = _explain(exc)
+        if status == _exits.SOFTWARE and not trace.is_shown:
+            message += " (hhs-perf --debug COMMAND shows more)"
+        return _fail(message, status)
 
 
 def _explain(exc: Exception) -> tuple[str, int]:
@@ -78,7 +86,6 @@ def _explain(exc: Exception) -> tuple[str, int]:
             return str(exc), _exits.SOFTWARE
         case _:
             # Its text is left out, since it could hold a token.
-            _LOG.debug("the command failed", exc_info=exc)
             return f"internal error: {type(exc).__name__} ({_place(exc)})", _exits.SOFTWARE
 
 

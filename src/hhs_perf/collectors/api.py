@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
+from ..metrics import OTHER
 from .latency import Latency, ratio
 
 if TYPE_CHECKING:
@@ -140,13 +141,18 @@ def figures(snapshot: Snapshot) -> ApiFigures:
     )
 
 
+def _key_of(tags: Mapping[str, str]) -> tuple[str, str, str]:
+    # A host may record under our names, too, with tags of its own.
+    return tags.get("method", OTHER), tags.get("route", OTHER), tags.get("kind", OTHER)
+
+
 def _count_failures(snapshot: Snapshot) -> dict[tuple[str, str, str], list[float]]:
     counts: dict[tuple[str, str, str], list[float]] = defaultdict(lambda: [0.0, 0.0])
     for tags, count in snapshot.counters(RESPONSES):
-        failures = counts[tags["method"], tags["route"], tags["kind"]]
-        if tags["class"] == "5xx":
+        failures = counts[_key_of(tags)]
+        if tags.get("class") == "5xx":
             failures[0] += count
-        elif tags["class"] == "4xx":
+        elif tags.get("class") == "4xx":
             failures[1] += count
     return counts
 
@@ -168,7 +174,7 @@ def _route(
     counts: dict[tuple[str, str, str], list[float]],
     all_seconds: float,
 ) -> RouteFigures:
-    key = tags["method"], tags["route"], tags["kind"]
+    key = _key_of(tags)
     return RouteFigures(
         method=key[0],
         route=key[1],

@@ -3,54 +3,43 @@
 from __future__ import annotations
 
 import errno
-import os
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
-import sys
 import tempfile
-from importlib.util import find_spec
+import threading
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal, Self
+from typing import TYPE_CHECKING, Final, Self
 
 import attrs
 import httpx
 
 from ..exceptions import ConfigurationError
 from ._errors import DemoError
+from ._launch import check, command, environment
 from .queries import Figures
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator
     from types import TracebackType
 
-__all__ = ["DemoServer", "Framework", "listen"]
+    from ._launch import Framework
 
-Framework = Literal["flask", "fastapi"]
+__all__ = ["DemoServer", "listen"]
 
-_NEEDS: Final[Mapping[Framework, tuple[str, ...]]] = {
-    "flask": ("flask", "gunicorn"),
-    "fastapi": ("fastapi", "uvicorn"),
-}
-_THREADS: Final = 8
-_KEEP_ALIVE: Final = 75
 _START_WITHIN: Final = 30.0
 _STOP_WITHIN: Final = 10.0
+_DIES_WITHIN: Final = 2.0
 _LOG_LINES_SHOWN: Final = 20
 _ANOTHER: Final = "choose another one with --port"
-# What of the user's own settings is worth trying in the demo; the rest could only blur its counts.
-_SETTINGS_KEPT: Final = frozenset({"HHS_PERF_DIGEST", "HHS_PERF_SLA_FILE"})
-_SETTINGS_DROPPED: Final = frozenset(
-    {
-        "DATABASE_READ_REPLICA_URL",
-        "DATABASE_URL",
-        "ENABLE_READ_REPLICA",
-        "GUNICORN_CMD_ARGS",
-        "REDIS_URL",
-        "WEB_CONCURRENCY",
-    }
+_ENDING: Final = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
 )
+# gunicorn ends with 0 when told to end, uvicorn by the signal that told it.
+_ENDED_BY_SOMEBODY: Final = frozenset({0, *(-number for number in _ENDING)})
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -111,50 +100,47 @@ class DemoServer:
     url: str
     shown_url: str
     token: str
-    _process: subprocess.Popen[bytes]
     _folder: Path
+    _process: subprocess.Popen[bytes] | None = None
 
     @classmethod
     def start(cls, framework: Framework, host: str, port: int) -> Self:
         """Fill a database, start the server on it and wait until it answers.
 
-        Raises `ConfigurationError` if the port or a package is not to be had and `DemoError` if
-        the server does not start.
+        Raises `ConfigurationError`, before anything is started, if the port or a package is not to
+        be had or a setting cannot be used, and `DemoError` if the server does not start.
         """
-        if os.name != "posix":
-            raise ConfigurationError("the demo hands a socket to its server, which needs POSIX")
-        missing = [name for name in _NEEDS[framework] if find_spec(name) is None]
-        if missing:
-            raise ConfigurationError.missing_extra(f"the demo on {framework}", "demo")
-        listener = listen(host, port)
-        folder = Path(tempfile.mkdtemp(prefix="hhs-perf-demo-"))
         token = secrets.token_urlsafe(24)
+        environ = environment(token)
+        check(framework, environ)
+        listener = listen(host, port)
         url, shown_url = _addresses(listener)
+        folder = Path(tempfile.mkdtemp(prefix="hhs-perf-demo-"))
+        server = cls(framework, url, shown_url, token, folder)
         try:
-            Figures.create(folder / "accounts.sqlite3").close()
-            with (folder / "server.log").open("wb") as log:
-                process = subprocess.Popen(  # noqa: S603 -- our own interpreter and arguments
-                    _command(framework, listener.fileno()),
-                    cwd=folder,  # else a gunicorn.conf.py lying about would be read
-                    env=_environment(folder, token),
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=log,
-                    pass_fds=[listener.fileno()],
-                    process_group=0,  # Ctrl-C is ours to pass on, after the counts are taken
-                )
-        except BaseException:
-            shutil.rmtree(folder, ignore_errors=True)
-            raise
-        finally:
-            listener.close()  # from here on a server that dies refuses, instead of hanging
-        server = cls(framework, url, shown_url, token, process, folder)
-        try:
+            # When the listener is closed here, a server that dies refuses, instead of hanging.
+            with listener:
+                server._launch(listener, environ)
             server._wait_until_ready()
         except BaseException:
             server.stop()
             raise
         return server
+
+    def _launch(self, listener: socket.socket, environ: dict[str, str]) -> None:
+        database = self._folder / "accounts.sqlite3"
+        Figures.create(database).close()
+        with (self._folder / "server.log").open("wb") as log:
+            self._process = subprocess.Popen(  # noqa: S603 -- our own interpreter and arguments
+                command(self.framework, listener.fileno()),
+                cwd=self._folder,  # else a gunicorn.conf.py lying about would be read
+                env=environ | {"DEMO_DATABASE": str(database)},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                pass_fds=[listener.fileno()],
+                process_group=0,  # Ctrl-C is ours to pass on, after the counts are taken
+            )
 
     def __enter__(self) -> Self:
         return self
@@ -179,16 +165,22 @@ class DemoServer:
                 trust_env=False,  # a proxy has no business between us and ourselves
             )
         except httpx.HTTPError as exc:
-            raise DemoError(f"the demo's server does not answer: {exc}", self.log_tail()) from exc
+            raise DemoError(self._silence(exc), self.log_tail()) from exc
         if answer.status_code != httpx.codes.OK:
             said = f"the demo's server answered {answer.status_code}: {answer.text[:200]}"
             raise DemoError(said, self.log_tail())
         return answer.content
 
     def wait(self) -> None:
-        """Wait until the server ends by itself, which is an error: `DemoError`."""
+        """Wait until somebody ends the server; raises `DemoError` if it ends by itself.
+
+        Whoever ends all processes at once, a service manager say, may reach the server first.
+        """
+        if self._process is None:
+            return
         status = self._process.wait()
-        raise DemoError(f"the demo's server ended with status {status}", self.log_tail())
+        if status not in _ENDED_BY_SOMEBODY:
+            raise DemoError(f"the demo's server ended with status {status}", self.log_tail())
 
     def log_tail(self) -> str:
         """Give the last lines of the server's log."""
@@ -197,14 +189,22 @@ class DemoServer:
 
     def stop(self) -> None:
         """Stop the server and remove its folder; a second call does nothing."""
-        if self._process.poll() is None:
-            self._process.terminate()
-            try:
-                self._process.wait(_STOP_WITHIN)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        with _undisturbed():
+            if self._process is not None and self._process.poll() is None:
+                self._process.terminate()
+                try:
+                    self._process.wait(_STOP_WITHIN)
+                except subprocess.TimeoutExpired:
+                    self._process.kill()
+                    self._process.wait()
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _silence(self, exc: httpx.HTTPError) -> str:
+        # A dying server resets its connections a moment before it has ended.
+        if self._process is not None:
+            with suppress(subprocess.TimeoutExpired):
+                return f"the demo's server ended with status {self._process.wait(_DIES_WITHIN)}"
+        return f"the demo's server does not answer: {str(exc) or type(exc).__name__}"
 
     def _wait_until_ready(self) -> None:
         # The socket listens already: the question waits in it until the server comes to it.
@@ -212,6 +212,18 @@ class DemoServer:
             self.performance()
         except DemoError as exc:
             raise DemoError(f"the demo cannot start: {exc}", exc.log) from exc
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Keep signals to end from cutting an ending short, which would leave processes and files."""
+    numbers = _ENDING if threading.current_thread() is threading.main_thread() else ()
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _addresses(listener: socket.socket) -> tuple[str, str]:
@@ -223,49 +235,3 @@ def _addresses(listener: socket.socket) -> tuple[str, str]:
 
 def _url(host: str, port: int) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-def _environment(folder: Path, token: str) -> dict[str, str]:
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if name in _SETTINGS_KEPT or not (name.startswith("HHS_PERF_") or name in _SETTINGS_DROPPED)
-    }
-    for name in ("PYTHONPATH", "HHS_PERF_SLA_FILE"):
-        if kept.get(name):
-            paths = kept[name].split(os.pathsep)
-            kept[name] = os.pathsep.join(str(Path(path).resolve()) for path in paths)
-    return kept | {
-        "DEMO_DATABASE": str(folder / "accounts.sqlite3"),
-        "HHS_PERF_EVALUATE_EVERY": "0.1",  # so that who reads finds the alerts of this moment
-        "HHS_PERF_TOKENS": f"viewer+admin:demo={token}",
-        "PYTHONUNBUFFERED": "1",
-    }
-
-
-def _command(framework: Framework, fd: int) -> list[str]:
-    guard = [sys.executable, "-m", "hhs_perf.demo._guard", str(os.getpid()), sys.executable, "-m"]
-    if framework == "flask":
-        return [
-            *guard,
-            "gunicorn",
-            f"--bind=fd://{fd}",
-            "--worker-class=gthread",
-            "--workers=1",
-            f"--threads={_THREADS}",
-            f"--keep-alive={_KEEP_ALIVE}",
-            "--timeout=120",
-            "--graceful-timeout=2",
-            "hhs_perf.demo.flask_app:create_app()",
-        ]
-    return [
-        *guard,
-        "uvicorn",
-        f"--fd={fd}",
-        "--factory",
-        "--workers=1",
-        f"--timeout-keep-alive={_KEEP_ALIVE}",
-        "--timeout-graceful-shutdown=2",
-        "--no-access-log",
-        "hhs_perf.demo.fastapi_app:create_app",
-    ]

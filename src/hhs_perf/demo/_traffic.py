@@ -19,7 +19,7 @@ from .queries import EVENTS
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from ._server import Framework
+    from ._launch import Framework
 
 __all__ = ["Endpoint", "Sent", "Visit", "drive", "plan"]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from array import array
 from bisect import bisect_left
-from fractions import Fraction
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -55,13 +54,15 @@ class Detail(NamedTuple):
 
 
 TAIL_ON_READ: Final = 1024
-"""So many may be known when slots are merged: p95 of 20,000 values is the 1,001st largest."""
+"""So many at most are known when slots are merged: p95 of 20,000 values is the 1,001st largest."""
 _AT_ONCE: Final = 2048
 """A digest takes values in runs of about so many: longer ones cost more to sort than they save."""
 
 
 @lru_cache(maxsize=256)
 def _ratio(q: float) -> tuple[int, int]:
+    from fractions import Fraction  # noqa: PLC0415 - slow, and start-up does without
+
     # 0.95 means 95/100 here, not the double beside it: ceil(q n) must not depend on rounding.
     return Fraction(str(q)).as_integer_ratio()
 
@@ -257,6 +258,14 @@ def _merge_digests(parts: Sequence[Distribution], engine: DigestEngine, centroid
     return merged
 
 
+def _reach(count: int) -> int:
+    """Give how long a tail must be to reach p95, or p99 where that is too far; see `TAIL`."""
+    for per in (20, 100):
+        if count // per < TAIL_ON_READ:
+            return max(TAIL, count // per + 1)
+    return TAIL
+
+
 def _merge_tails(parts: Sequence[Distribution], most: int) -> array[float] | None:
     """Give the largest values, as many as are known without a gap, between `TAIL` and `most`.
 
@@ -299,7 +308,8 @@ def _merge_details(
             loose += values
         else:
             return Detail(values=array("d", sorted(loose)))
-    top = _merge_tails(parts, tail)
+    count = sum([part.count for part in parts])
+    top = _merge_tails(parts, min(tail, _reach(count)))
     if any(part.values is None and part.digest is None for part in parts):
         return Detail(tail=top)
     return Detail(tail=top, digest=_merge_digests(parts, engine, centroids))

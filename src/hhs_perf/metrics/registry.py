@@ -24,7 +24,16 @@ if TYPE_CHECKING:
 __all__ = ["OTHER", "Registry"]
 
 OTHER: Final = "other"
-"""The value of every tag of the series that takes what is past the cap."""
+"""The value of the tags of the series that takes what is past the cap."""
+
+# Values of tags that say how it went: they stay where others become `other`.
+_OUTCOMES: Final[dict[str, frozenset[str]]] = {
+    "class": frozenset({"1xx", "2xx", "3xx", "4xx", "5xx"}),
+    "kind": frozenset({"cached", "database", "uncached"}),
+    "layer": frozenset({"all", "l1", "l2"}),
+    "result": frozenset({"failure", "hit", "miss", "success"}),
+}
+_MOST_OVERFLOW: Final = 32
 
 _LONGEST_TAG: Final = 256
 _CHECK_FORGETTABLE_EVERY: Final = 3600.0
@@ -48,8 +57,10 @@ class Registry:
 
     Any thread may get instruments and record; one thread at a time moves what was recorded into
     slots. At most `max_series` series exist, `max_series_per_instrument` of them under one name;
-    what comes later goes to one more series of the same name whose tags all are `other`, or, when
-    the name itself is new, to the instrument `other.timer`, `other.counter` or `other.gauge`.
+    what comes later goes to series of the same name whose tags are `other`, but for those that
+    say how it went (class, kind, layer, result), so that totals and rates stay true: at most 33
+    series an instrument. A name that itself is new then goes to the instrument `other.timer`,
+    `other.counter` or `other.gauge`.
     """
 
     def __init__(
@@ -73,7 +84,7 @@ class Registry:
         self._series: dict[tuple[str, Tags], AnySeries] = {}
         self._sizes: dict[str, int] = {}
         self._refused: dict[str, int] = {}
-        self._overflow: dict[str, Tags] = {}
+        self._overflow: dict[str, dict[Tags, Tags]] = {}
         self._thresholds: dict[str, tuple[Threshold, ...]] = {}
         self._totals: dict[tuple[str, Tags], Total] = {}
         # Series that were forgotten but that somebody may still record to.
@@ -168,14 +179,25 @@ class Registry:
                 if name not in self._kinds:
                     name = f"{OTHER}.{kind}"
                 self._refused[name] = self._refused.get(name, 0) + 1
-                # The first tags asked for past the cap: one overflow series an instrument.
-                others = tuple((k, OTHER) for k, _ in key[1])
-                key = (name, self._overflow.setdefault(name, others))
+                key = (name, self._overflow_tags(name, key[1]))
             series = self._adopt(of, key)
             if type(series) is not of:
                 raise MetricKindError(name, _KINDS[type(series)], kind)
             self._kinds[name] = kind
             return series
+
+    def _overflow_tags(self, name: str, tags: Tags) -> Tags:
+        """Give the tags under which a series past the cap is taken: `other`, but for outcomes.
+
+        Without these, errors that come late would be missing among the errors.
+        """
+        outcomes = tuple((k, v) for k, v in tags if v in _OUTCOMES.get(k, ()))
+        held = self._overflow.setdefault(name, {})
+        if outcomes not in held and len(held) >= _MOST_OVERFLOW:
+            outcomes = ()
+        # The first names of tags asked for: random ones make no further series.
+        others = tuple((k, v if (k, v) in outcomes else OTHER) for k, v in tags)
+        return held.setdefault(outcomes, others)
 
     def _has_room(self, name: str) -> bool:
         return (

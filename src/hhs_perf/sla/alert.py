@@ -24,7 +24,7 @@ class Alert:
     was last looked at; of a resolved alert that is when it resolved. `value` and `threshold` are
     seconds or ratios 0..1, as `unit` says; the value is None where it is not known.
     `inhibited_by` names the critical rule that keeps this alert quiet. `reason` says why it
-    resolved: `recovered` or `no data`.
+    resolved: `recovered`, `no data` or `rule changed`.
     """
 
     rule: str

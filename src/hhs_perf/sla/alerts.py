@@ -7,6 +7,8 @@ from collections import deque
 from threading import Lock
 from typing import TYPE_CHECKING, Final
 
+import attrs
+
 from .._fork import renew_after_fork
 from .evidence import remember
 from .figures import tags_text
@@ -152,7 +154,8 @@ class AlertBook:
             if instance.rule.severity == "critical":
                 at = (instance.rule.figure.metric, instance.value)
                 loud.setdefault(at, []).append(instance.rule)
-        changes = []
+        changes = self._resolve_orphans(now)
+        self._history.extend(change.alert for change in changes)
         for instance, s in moved:
             inhibited_by = _inhibitor(instance, loud)
             instance.alert = _alert(instance, s, now, inhibited_by)
@@ -160,6 +163,21 @@ class AlertBook:
             if change is not None:
                 changes.append(change)
                 self._history.append(change.alert)
+        return changes
+
+    def _resolve_orphans(self, now: float) -> list[AlertChange]:
+        """Resolve what a rule that was replaced had firing for tags that it no longer follows."""
+        changes = []
+        for key, instance in list(self._instances.items()):
+            name, value = key
+            if (self._rules[name].per is None) == (value is None):
+                continue
+            del self._instances[key]
+            if instance.alert is not None and instance.is_told:
+                alert = attrs.evolve(
+                    instance.alert, state="resolved", last_at=now, reason="rule changed"
+                )
+                changes.append(_resolved(alert, now))
         return changes
 
     def _move(self, now: float, seen: _Seen) -> tuple[_Instance, _Seen] | None:
@@ -236,8 +254,14 @@ def _to_tell(instance: _Instance, alert: Alert, now: float) -> AlertChange | Non
         instance.is_told = True
         return AlertChange(alert=alert, previous="pending", state="firing", at=now)
     if instance.state == "resolved" and instance.is_told:
-        return AlertChange(alert=alert, previous="firing", state="resolved", at=now)
+        return _resolved(alert, now)
     return None
+
+
+def _resolved(alert: Alert, now: float) -> AlertChange:
+    from .alert import AlertChange  # noqa: PLC0415 - slow, and start-up tells nothing
+
+    return AlertChange(alert=alert, previous="firing", state="resolved", at=now)
 
 
 def _alert(instance: _Instance, seen: _Seen, now: float, inhibited_by: str | None) -> Alert:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
 from functools import partial
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
@@ -102,6 +101,8 @@ class QuantileEvidence:
 
     def is_clear(self, cut: Cut) -> bool:
         """Tell whether so many on this side of the level are beyond chance."""
+        from fractions import Fraction  # noqa: PLC0415 - slow, and start-up does without
+
         holding, of = self._holding(cut)
         q = Fraction(str(self._quantile))
         if self.is_below(cut):
@@ -145,6 +146,8 @@ class RatioEvidence:
 
     def is_clear(self, cut: Cut) -> bool:
         """Tell whether so many events, or so few, are beyond chance at the cut's level."""
+        from fractions import Fraction  # noqa: PLC0415 - slow, and start-up does without
+
         level = cut[1]
         good = min(round(self._good), self.count)
         if self.is_below(cut):

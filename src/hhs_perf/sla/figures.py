@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
 from functools import lru_cache
 from typing import TYPE_CHECKING, ClassVar, Final, Literal
 
@@ -55,6 +54,8 @@ def cut_at(op: Op, level: float) -> Cut:
 
 @lru_cache(maxsize=256)
 def _quantile_needs(q: float) -> int:
+    from fractions import Fraction  # noqa: PLC0415 - slow, and start-up does without
+
     # By fractions: 2 / (1 - 0.95) is 39.99999999999997 in doubles.
     needed = 2 / (1 - Fraction(str(q)))
     return -(-needed.numerator // needed.denominator)
@@ -99,7 +100,7 @@ class Quantile:
         return _quantile_needs(self.quantile)
 
     def __str__(self) -> str:
-        percent = float(Fraction(str(self.quantile)) * 100)
+        percent = float(f"{self.quantile * 100:.12g}")  # 0.29 * 100 is 28.999999999999996
         return f"p{percent:g} of {self.metric}{tags_text(self.tags)}"
 
 

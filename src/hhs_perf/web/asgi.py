@@ -24,6 +24,7 @@ __all__ = ["AsgiTimer"]
 
 _SERVER_ERROR: Final = 500
 _CLIENT_GONE: Final = 499  # nginx's word for a client that left before it was answered
+_BODILESS: Final = (204, 304)
 _OTHER_ENDS: Final = frozenset(
     ("http.response.trailers", "http.response.pathsend", "http.response.zerocopysend")
 )
@@ -77,10 +78,11 @@ class AsgiTimer:
             request.fail(error)
             raise
         finally:
-            if request.is_open:
+            if request.source is not None:  # not counted yet
                 request.finish()
-            # Without a token: the coroutine may be closed in another context than it ran in.
-            if outer is not None:
+            # Without a token: the coroutine may be closed in another context than it ran in. One
+            # that has ended is not worth the way back: request_scope() shows neither.
+            if outer is not None and outer.is_open:
                 current.set(outer)
 
     async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -110,8 +112,8 @@ class _Request(RequestScope):
 
     __slots__ = (
         "_disconnects",
-        "_first_byte",
         "_headers",
+        "_pieces",
         "_recorder",
         "_send",
         "_status",
@@ -139,7 +141,7 @@ class _Request(RequestScope):
         self._send = send
         self._status = 0
         self._trailers = False
-        self._first_byte: float | None = None
+        self._pieces: _Pieces | None = None
         self._headers: Iterable[tuple[bytes, bytes]] = ()
 
     async def send(self, message: Message) -> None:
@@ -163,13 +165,12 @@ class _Request(RequestScope):
             raise
         if kind == "http.response.body":
             if message.get("more_body"):
-                if self._first_byte is None:
-                    self._note_first_byte()
+                self._note_piece(message)
             elif self.is_open and not self._trailers:
                 # Not when the application returns: tasks in the background come in between.
-                self.finish()
+                self._end(message)
         elif self.is_open and kind in _OTHER_ENDS and self._is_last(message):
-            self.finish()
+            self._end(message)
 
     def _start(self, message: Message) -> Message:
         recorder = self._recorder
@@ -191,12 +192,39 @@ class _Request(RequestScope):
         recorder.respond(self, pairs)
         return [(n.lower().encode("latin-1"), v.encode("latin-1")) for n, v in pairs]
 
-    def _note_first_byte(self) -> None:
-        """Judge a stream to this moment; only now, since whole bodies need no such look."""
-        self._first_byte = self._recorder.now()
-        if not self.streaming:
-            types = [value for name, value in self._headers if name.lower() == b"content-type"]
-            self.streaming = any(b"text/event-stream" in value.lower() for value in types)
+    def _note_piece(self, message: Message) -> None:
+        if self._pieces is None:
+            # Only now, since whole bodies need no such look.
+            self._pieces = _Pieces(self._recorder.now())
+            if not self.streaming:
+                self.streaming = b"text/event-stream" in self._header(b"content-type").lower()
+        self._pieces.sent += len(message.get("body", b""))
+
+    def _end(self, message: Message) -> None:
+        """Count a response that is known to be complete; leave another to the application's end.
+
+        Starlette closes a stream that broke off as if it were whole, and lets the exception out
+        only then.
+        """
+        pieces = self._pieces
+        if pieces is None:
+            if message.get("body") or message["type"] != "http.response.body":
+                # finish(), without the call
+                self._recorder.finish(self, self._status or _SERVER_ERROR)
+                return
+            # A stream that failed before its first byte looks like this.
+            pieces = self._pieces = _Pieces(self._recorder.now())
+        pieces.sent += len(message.get("body", b""))
+        announced = self._header(b"content-length") == b"%d" % pieces.sent
+        if announced or self._status in _BODILESS:
+            self.finish()
+            return
+        pieces.last_byte = self._recorder.now()
+        self.is_open = False
+        self._recorder.held.pop(self, None)
+
+    def _header(self, wanted: bytes) -> bytes:
+        return next((value for name, value in self._headers if name.lower() == wanted), b"")
 
     def _is_last(self, message: Message) -> bool:
         if message["type"] == "http.response.trailers":
@@ -205,7 +233,7 @@ class _Request(RequestScope):
 
     def fail(self, error: BaseException) -> None:
         """Record a request whose application raised, unless its response was complete."""
-        if not self.is_open:
+        if self.source is None:
             return
         if not isinstance(error, self._disconnects):
             self._status = _SERVER_ERROR
@@ -215,7 +243,22 @@ class _Request(RequestScope):
 
     def finish(self) -> None:
         """Record the request, as a server's error if nothing was answered."""
-        self._recorder.finish(self, self._status or _SERVER_ERROR, self._first_byte)
+        pieces, status = self._pieces, self._status or _SERVER_ERROR
+        if pieces is None:
+            self._recorder.finish(self, status)
+        else:
+            self._recorder.finish(self, status, pieces.first_byte, pieces.last_byte)
+
+
+class _Pieces:
+    """How far a response in several pieces has come; both moments are monotonic readings."""
+
+    __slots__ = ("first_byte", "last_byte", "sent")
+
+    def __init__(self, first_byte: float) -> None:
+        self.first_byte = first_byte
+        self.last_byte: float | None = None
+        self.sent = 0
 
 
 class _Handshake:

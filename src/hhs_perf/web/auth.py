@@ -7,11 +7,11 @@ import inspect
 from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import attrs
 
-from .._tokens import Role, Token
+from .._tokens import ROLES, Role, Token
 
 if TYPE_CHECKING:
     from .http import Request
@@ -21,25 +21,39 @@ __all__ = [
     "Principal",
     "TokenAuthenticator",
     "allow_all",
+    "may_block",
     "roles_in_force",
     "wait_for",
 ]
 
 
-def _frozen(roles: Iterable[Role]) -> frozenset[Role]:
-    return frozenset(roles)
+def _read_roles(roles: Iterable[str]) -> frozenset[Role]:
+    if isinstance(roles, str):
+        # It would be taken apart into its letters.
+        raise TypeError(f"roles: must be a set such as {{'viewer'}}, got the string {roles!r}")
+    held = frozenset(roles)
+    unknown = sorted(map(repr, held.difference(ROLES)))
+    if unknown:
+        raise ValueError(f"roles: unknown {', '.join(unknown)}; allowed are {', '.join(ROLES)}")
+    return cast("frozenset[Role]", held)
 
 
 @attrs.frozen(kw_only=True)
 class Principal:
-    """Who asks, and the roles they hold: `viewer`, `admin` or both."""
+    """Who asks, and the roles they hold: `viewer`, `admin`, both or none.
+
+    Raises ValueError for any other role, and TypeError for a string instead of a set.
+    """
 
     name: str
-    roles: frozenset[Role] = attrs.field(converter=_frozen)
+    roles: frozenset[Role] = attrs.field(converter=_read_roles)
 
 
 Authenticator = Callable[["Request"], Awaitable[Principal | None] | Principal | None]
-"""Tells who asks, None for nobody; it may be a coroutine function. Errors it raises travel."""
+"""Tells who asks, None for nobody. Errors it raises travel.
+
+It may be a coroutine function; where an event loop runs, another function is called in a thread.
+"""
 
 
 def allow_all(_request: Request) -> Principal:
@@ -64,6 +78,15 @@ class TokenAuthenticator:
         if found is None or scheme.lower() != "bearer" or not secret:
             return None
         return Principal(name=found.name, roles=found.roles)
+
+
+def may_block(auth: Authenticator) -> bool:
+    """Tell whether a call could hold up an event loop: one of a plain function of the host."""
+    if auth is allow_all or isinstance(auth, TokenAuthenticator):
+        return False
+    return not (
+        inspect.iscoroutinefunction(auth) or inspect.iscoroutinefunction(type(auth).__call__)
+    )
 
 
 def roles_in_force(principal: Principal, named: str | None) -> frozenset[str]:

@@ -90,9 +90,19 @@ class RequestRecorder:
             except Exception as error:  # noqa: BLE001 -- the border
                 self.monitor.note_fault("response start", error)
 
-    def finish(self, scope: RequestScope, status: int, first_byte: float | None = None) -> None:
-        """Take a request that ends now; `first_byte` is the monotonic reading of a stream's."""
-        ended = self.now()
+    def finish(
+        self,
+        scope: RequestScope,
+        status: int,
+        first_byte: float | None = None,
+        last_byte: float | None = None,
+    ) -> None:
+        """Take a request; `first_byte` is the monotonic reading of a stream's.
+
+        It ended at `last_byte`, or now, which is when it counts in either case.
+        """
+        now = self.now()
+        ended = now if last_byte is None else last_byte
         source, scope.source = scope.source, None
         scope.is_open = False
         try:
@@ -104,7 +114,7 @@ class RequestRecorder:
             key = (route, scope.method, scope._kind, status)  # noqa: SLF001
             take = self._takers.get(key) or self._make_taker(key)
             if not scope.streaming:
-                take(ended - scope.started, ended)
+                take(ended - scope.started, now)
             elif not self.is_ignored(route):
                 self._collector.record(
                     scope.method,
@@ -112,7 +122,7 @@ class RequestRecorder:
                     scope.kind,
                     status,
                     (ended if first_byte is None else first_byte) - scope.started,
-                    ended,
+                    now,
                     streamed=ended - scope.started,
                 )
         except Exception as error:  # noqa: BLE001 -- the border

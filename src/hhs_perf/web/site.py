@@ -12,7 +12,7 @@ import msgspec
 from .._tokens import Role
 from ..exceptions import ConfigurationError
 from ..metrics import WINDOWS
-from .auth import Authenticator, Principal, TokenAuthenticator, roles_in_force, wait_for
+from .auth import Authenticator, Principal, TokenAuthenticator, may_block, roles_in_force, wait_for
 from .bodies import AlertsBody, SettingsBody, SlaBody, SummaryBody
 from .build import alerts_body, settings_body, sla_body, summary_body
 from .http import Request, Response, problem
@@ -115,6 +115,7 @@ class Site:
             )
         self._monitor = monitor
         self._auth: Authenticator = auth or TokenAuthenticator(tokens)
+        self._needs_thread = may_block(self._auth)
         self.endpoints: tuple[Endpoint, ...] = ENDPOINTS
 
     def respond(self, endpoint: Endpoint, request: Request) -> Response:
@@ -125,11 +126,18 @@ class Site:
         return self._answer(endpoint, request, wait_for(self._auth(request)))
 
     async def respond_async(self, endpoint: Endpoint, request: Request) -> Response:
-        """Answer `request` without holding up the event loop while figures are put together."""
+        """Answer `request` without holding up the event loop.
+
+        An authenticator that is no coroutine function is called in a thread, as figures are put
+        together in one.
+        """
         refused = _refuse_method(request)
         if refused is not None:
             return refused
-        answer = self._auth(request)
+        if self._needs_thread:
+            answer = await asyncio.to_thread(self._auth, request)
+        else:
+            answer = self._auth(request)
         principal = await answer if inspect.isawaitable(answer) else answer
         return await asyncio.to_thread(self._answer, endpoint, request, principal)
 

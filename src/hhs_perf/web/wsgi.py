@@ -93,7 +93,9 @@ class _Start:
         self._start_response = start_response
         self._status = _UNANSWERED
         self._headers: list[tuple[str, str]] = []
-        self._outer = current.get()
+        outer = current.get()
+        # In a server's thread this is the request before, which is not worth a way back.
+        self._outer = outer if outer is not None and outer.is_open else None
         current.set(scope)
 
     def __call__(

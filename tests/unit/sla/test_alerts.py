@@ -434,3 +434,20 @@ def test_mistake_in_a_rule_is_named_with_its_key(changes: dict[str, Any], proble
     with pytest.raises(ConfigurationError) as caught:
         slow(**changes)
     assert caught.value.problems == (problem,)
+
+
+def test_a_rule_that_is_replaced_leaves_no_alert_behind(host: Host) -> None:
+    """What it followed by tag ends, and is told, when it follows tags no longer."""
+    by_part = slow(per="part")
+    host.watch(by_part)
+    book = AlertBook([by_part])
+    host.record([2.0] * 40, part="a")
+    assert told(book, host) == [("slow", "pending", "firing")]
+    book.add(slow())
+    changes = advance(book, host)
+    assert [(c.state, dict(c.alert.tags), c.alert.reason) for c in changes] == [
+        ("resolved", {"part": "a"}, "rule changed"),
+        ("firing", {}, None),
+    ]
+    assert states(book) == [("slow", "firing")]
+    assert told(book, host) == []

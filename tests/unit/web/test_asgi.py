@@ -75,6 +75,88 @@ async def test_an_exception_in_a_background_task_is_no_error_of_the_request(
     assert counted(monitor) == {("GET", "/hello", "2xx"): 1}
 
 
+async def test_a_stream_closed_properly_before_its_exception_comes_out_has_failed(
+    monitor: Monitor, clock: FakeClock
+) -> None:
+    """So does Starlette under a BaseHTTPMiddleware; the time is that of the last byte."""
+    under_way = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await _begin(send)
+        await _body(send, more_body=True)
+        clock.advance(2.0)
+        await _body(send, b"")
+        under_way.extend(monitor.in_flight.routes())
+        assert request_scope() is None
+        clock.advance(100.0)
+        raise RuntimeError("in the middle")
+
+    await call_asgi(_timed(app, monitor))
+    assert series(monitor) == [Series("GET", "unmatched", "5xx", 1, 2.0, 2.0)]
+    assert under_way == []
+
+
+@pytest.mark.parametrize("said", [b"3", b"4"])
+async def test_a_stream_of_the_length_that_it_announced_is_complete_at_its_last_byte(
+    said: bytes, monitor: Monitor
+) -> None:
+    """What the application does afterwards can then be nothing but background work."""
+    counts = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        headers = [(b"Content-Length", said)]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await _body(send, b"a", more_body=True)
+        await _body(send, b"b", more_body=True)
+        await _body(send, b"c")
+        counts.append(counted(monitor))
+        raise RuntimeError("afterwards")
+
+    await call_asgi(_timed(app, monitor))
+    complete = said == b"3"
+    assert counts == [{("GET", "unmatched", "2xx"): 1} if complete else {}]
+    assert counted(monitor) == {("GET", "unmatched", "2xx" if complete else "5xx"): 1}
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "complete"),
+    [
+        (200, [], False),
+        (200, [(b"content-length", b"0")], True),
+        (204, [], True),
+        (304, [], True),
+    ],
+)
+async def test_an_empty_response_is_complete_where_it_says_so(
+    status: int, headers: list[Any], complete: bool, monitor: Monitor
+) -> None:
+    """Without a word of it, it may be a stream that failed before its first byte."""
+    counts = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await _body(send, b"")
+        counts.append(len(counted(monitor)))
+        raise RuntimeError("afterwards")
+
+    await call_asgi(_timed(app, monitor))
+    assert counts == [complete]
+    ((_, _, status_class),) = counted(monitor)
+    assert (status_class == "5xx") is not complete
+
+
+async def test_a_stream_cancelled_after_its_last_byte_keeps_its_status(monitor: Monitor) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await _begin(send)
+        await _body(send, more_body=True)
+        await _body(send, b"")
+        raise asyncio.CancelledError
+
+    with pytest.raises(asyncio.CancelledError):
+        await call_asgi(_timed(app, monitor))
+    assert counted(monitor) == {("GET", "unmatched", "2xx"): 1}
+
+
 @pytest.mark.parametrize(
     ("start", "last"),
     [

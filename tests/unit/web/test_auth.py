@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
+from typing import Any
 
 import pytest
 
 from hhs_perf._tokens import parse_tokens
 from hhs_perf.web import Principal, Request, TokenAuthenticator, allow_all
-from hhs_perf.web.auth import roles_in_force, wait_for
+from hhs_perf.web.auth import may_block, roles_in_force, wait_for
 
 
 def asked(authorization: str | None = None) -> Request:
@@ -20,6 +22,40 @@ TOKENS = TokenAuthenticator(parse_tokens("viewer:see=abc,admin:do=def"))
 def test_a_known_secret_gives_its_principal() -> None:
     assert TOKENS(asked("Bearer abc")) == Principal(name="see", roles=frozenset({"viewer"}))
     assert TOKENS(asked("bearer   def ")).roles == {"admin", "viewer"}  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("roles", "error"),
+    [
+        ("viewer", TypeError),
+        ({"Viewer"}, ValueError),
+        ({"viewer", "root"}, ValueError),
+        ([1], ValueError),
+    ],
+)
+def test_a_principal_holds_known_roles_only(roles: Any, error: type[Exception]) -> None:
+    with pytest.raises(error, match="viewer") as caught:
+        Principal(name="me", roles=roles)
+    assert "roles" in str(caught.value)
+
+
+def test_a_principal_may_hold_no_role() -> None:
+    assert Principal(name="me", roles=()).roles == frozenset()
+
+
+def test_plain_functions_of_the_host_may_block_and_nothing_else() -> None:
+    async def waits(_request: Request) -> None: ...
+
+    class Waits:
+        async def __call__(self, _request: Request) -> None: ...
+
+    class Blocks:
+        def __call__(self, _request: Request) -> None: ...
+
+    for quick in (allow_all, TOKENS, waits, Waits(), Waits().__call__, partial(waits)):
+        assert not may_block(quick)
+    for slow in (lambda _: None, Blocks(), Blocks().__call__, partial(allow_all)):
+        assert may_block(slow)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,103 @@
+"""How the demo's server is started: its command, its environment, and whether that can work."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Literal
+
+from .._monitor import Monitor
+from ..exceptions import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["Framework", "check", "command", "environment"]
+
+Framework = Literal["flask", "fastapi"]
+
+_NEEDS: Final[Mapping[Framework, tuple[str, ...]]] = {
+    "flask": ("flask", "gunicorn"),
+    "fastapi": ("fastapi", "uvicorn"),
+}
+_THREADS: Final = 8
+_KEEP_ALIVE: Final = 75
+# What of the user's own settings is worth trying in the demo; the rest could only blur its counts.
+_SETTINGS_KEPT: Final = frozenset({"HHS_PERF_DIGEST", "HHS_PERF_SLA_FILE"})
+_SETTINGS_DROPPED: Final = frozenset(
+    {
+        "DATABASE_READ_REPLICA_URL",
+        "DATABASE_URL",
+        "ENABLE_READ_REPLICA",
+        "GUNICORN_CMD_ARGS",
+        "REDIS_URL",
+        "WEB_CONCURRENCY",
+    }
+)
+
+
+def environment(token: str, environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Make the server's environment of `environ`, or of that of the process.
+
+    Paths in it are absolute, since the server runs in a folder of its own.
+    """
+    kept = {
+        name: value
+        for name, value in (os.environ if environ is None else environ).items()
+        if name in _SETTINGS_KEPT or not (name.startswith("HHS_PERF_") or name in _SETTINGS_DROPPED)
+    }
+    if kept.get("HHS_PERF_SLA_FILE"):
+        kept["HHS_PERF_SLA_FILE"] = str(Path(kept["HHS_PERF_SLA_FILE"]).resolve())
+    if kept.get("PYTHONPATH"):
+        paths = kept["PYTHONPATH"].split(os.pathsep)
+        kept["PYTHONPATH"] = os.pathsep.join(str(Path(path).resolve()) for path in paths)
+    return kept | {
+        "HHS_PERF_EVALUATE_EVERY": "0.1",  # so that who reads finds the alerts of this moment
+        "HHS_PERF_TOKENS": f"viewer+admin:demo={token}",
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def check(framework: Framework, environ: Mapping[str, str]) -> None:
+    """Make what the server will make of `environ`, and throw it away.
+
+    Raises `ConfigurationError` for what would end the server at its start: a package that is
+    missing, a bad setting, an SLA file that cannot be used.
+    """
+    if os.name != "posix":
+        raise ConfigurationError("the demo hands a socket to its server, which needs POSIX")
+    missing = [name for name in _NEEDS[framework] if find_spec(name) is None]
+    if missing:
+        raise ConfigurationError.missing_extra(f"the demo on {framework}", "demo")
+    Monitor.from_env(environ).close()
+
+
+def command(framework: Framework, fd: int) -> list[str]:
+    """Give the command that serves the framework's application on the listening socket `fd`."""
+    guard = [sys.executable, "-m", "hhs_perf.demo._guard", str(os.getpid()), sys.executable, "-m"]
+    if framework == "flask":
+        return [
+            *guard,
+            "gunicorn",
+            f"--bind=fd://{fd}",
+            "--worker-class=gthread",
+            "--workers=1",
+            f"--threads={_THREADS}",
+            f"--keep-alive={_KEEP_ALIVE}",
+            "--timeout=120",
+            "--graceful-timeout=2",
+            "hhs_perf.demo.flask_app:create_app()",
+        ]
+    return [
+        *guard,
+        "uvicorn",
+        f"--fd={fd}",
+        "--factory",
+        "--workers=1",
+        f"--timeout-keep-alive={_KEEP_ALIVE}",
+        "--timeout-graceful-shutdown=2",
+        "--no-access-log",
+        "hhs_perf.demo.fastapi_app:create_app",
+    ]

@@ -1,0 +1,42 @@
+"""What was counted against what was sent."""
+
+from __future__ import annotations
+
+import json
+
+from hhs_perf.demo._check import differences
+from hhs_perf.demo._traffic import Endpoint, Sent
+
+
+def counted(route: str, count: int, errors: int = 0, client_errors: int = 0) -> dict[str, object]:
+    return {
+        "method": "GET",
+        "route": route,
+        "count": count,
+        "errors": errors,
+        "client_errors": client_errors,
+    }
+
+
+def compare(*routes: dict[str, object]) -> tuple[str, ...]:
+    sent = {
+        Endpoint("GET", "/a"): Sent(count=3, errors=1, client_errors=0),
+        Endpoint("GET", "/b"): Sent(count=2, errors=0, client_errors=2),
+    }
+    return differences(json.dumps({"api": {"routes": routes}}).encode(), sent)
+
+
+def test_equal_counts_are_no_difference() -> None:
+    assert compare(counted("/b", 2, 0, 2), counted("/a", 3, 1)) == ()
+
+
+def test_a_route_that_answers_in_several_kinds_is_added_up() -> None:
+    assert compare(counted("/a", 1), counted("/b", 2, 0, 2), counted("/a", 2, 1)) == ()
+
+
+def test_every_difference_is_told() -> None:
+    assert compare(counted("/a", 3, 0), counted("/c", 1)) == (
+        "GET /a: sent 3 (1 errors, 0 client errors), counted 3 (0 errors, 0 client errors)",
+        "GET /b: sent 2 (0 errors, 2 client errors), counted 0 (0 errors, 0 client errors)",
+        "GET /c: sent 0 (0 errors, 0 client errors), counted 1 (0 errors, 0 client errors)",
+    )
