@@ -66,7 +66,7 @@ def page(saved: dict[str, dict[str, Any]]) -> str:
 
 def _table(results: list[dict[str, Any]]) -> str:
     rows = [
-        "| what | hhs_perf | against | peer | ratio [quartiles] | bound |",
+        "| what | hhs_perf | peer | the peer's | ratio [quartiles] | bound |",
         "|---|---|---|---|---|---|",
     ]
     rows += [_row(result) for result in results]

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-import attrs
+from typing import TYPE_CHECKING, NamedTuple
 
 from ._fork import renew_after_fork
 
@@ -16,13 +14,12 @@ if TYPE_CHECKING:
 __all__ = ["InFlight", "InFlightRoute"]
 
 
-@attrs.frozen(kw_only=True)
-class InFlightRoute:
+class InFlightRoute(NamedTuple):
     """Requests under way on one route; `oldest` is a reading of the monotonic clock."""
 
     method: str
     route: str
-    count: int
+    count: int  # type: ignore[assignment]  # nobody looks for values in it with tuple.count
     oldest: float
 
 

@@ -20,8 +20,8 @@ import msgspec
 import pytest
 
 from hhs_perf.metrics import Distribution, load_engine
-from hhs_perf.metrics.distribution import merge
 from hhs_perf.metrics.frame import decode, encode
+from hhs_perf.metrics.merging import merge
 from hhs_perf.metrics.slots import OpenSlot
 
 ENGINE = load_engine()

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hhs_perf.metrics import WINDOWS, LocalReader, Registry, load_engine, nearest_rank
-from hhs_perf.metrics.distribution import TAIL, Distribution, Threshold, count_holding, merge
+from hhs_perf.metrics.distribution import TAIL, Distribution, Threshold, count_holding
 from hhs_perf.metrics.frame import decode, encode
+from hhs_perf.metrics.merging import merge
 from hhs_perf.metrics.slots import OpenSlot
 from hhs_perf.testing import FakeClock
 

@@ -28,7 +28,8 @@ from zlib import crc32
 import msgspec
 
 from .counted import NOTHING_COUNTED, Comparison, Counted, Threshold, count_holding
-from .distribution import TAIL, TAIL_ON_READ, Detail, Distribution
+from .distribution import TAIL, Detail, Distribution
+from .merging import TAIL_ON_READ
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

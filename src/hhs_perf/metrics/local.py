@@ -6,8 +6,8 @@ import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from .._fork import renew_after_fork
-from .distribution import KEPT_ON_READ, merge
 from .instruments import Counter, Gauge, Tags, Timer
+from .merging import KEPT_ON_READ, merge
 from .window import FIVE_MINUTES, window_named
 
 if TYPE_CHECKING:

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 import attrs
 
-from .distribution import Distribution, merge
+from .merging import merge
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from .digest import DigestEngine
+    from .distribution import Distribution
     from .instruments import Tags
     from .window import Window
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from .digest import CENTROIDS
-from .distribution import TAIL, merge
+from .distribution import TAIL
+from .merging import merge
 from .slots import Rings
 from .window import DAY
 

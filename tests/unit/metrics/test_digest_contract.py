@@ -20,9 +20,10 @@ from hhs_perf._settings import DigestName
 from hhs_perf.exceptions import ConfigurationError
 from hhs_perf.metrics import Registry, nearest_rank
 from hhs_perf.metrics.digest import Digest, DigestEngine, load_engine
-from hhs_perf.metrics.distribution import Distribution, merge
+from hhs_perf.metrics.distribution import Distribution
 from hhs_perf.metrics.frame import decode, encode
 from hhs_perf.metrics.local import LocalReader
+from hhs_perf.metrics.merging import merge
 from hhs_perf.metrics.slots import OpenSlot
 from hhs_perf.testing import FakeClock
 

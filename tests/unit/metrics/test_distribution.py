@@ -10,7 +10,8 @@ from fractions import Fraction
 import pytest
 
 from hhs_perf.metrics import Distribution, Holding, Threshold, load_engine, nearest_rank
-from hhs_perf.metrics.distribution import TAIL, count_holding, merge
+from hhs_perf.metrics.distribution import TAIL, count_holding
+from hhs_perf.metrics.merging import merge
 from hhs_perf.metrics.slots import OpenSlot
 
 ENGINE = load_engine()

@@ -14,8 +14,9 @@ import msgspec
 import pytest
 
 from hhs_perf.metrics import Distribution, Holding, Threshold, load_engine
-from hhs_perf.metrics.distribution import TAIL, merge
+from hhs_perf.metrics.distribution import TAIL
 from hhs_perf.metrics.frame import decode, encode
+from hhs_perf.metrics.merging import merge
 from hhs_perf.metrics.slots import OpenSlot
 
 ENGINE = load_engine()

@@ -7,7 +7,7 @@ import math
 import pytest
 
 from hhs_perf.metrics import LocalReader, Registry
-from hhs_perf.metrics.distribution import merge
+from hhs_perf.metrics.merging import merge
 from hhs_perf.testing import FakeClock
 
 NAME = "http.server.request.duration"
