@@ -6,6 +6,7 @@ import importlib
 import inspect
 import pkgutil
 import re
+import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -230,3 +231,19 @@ def test_no_page_is_longer_than_a_sitting() -> None:
     lengths = {page.name: len(page.read_text("utf-8").splitlines()) for page in PAGES}
     del lengths["performance.md"]  # made by the benchmarks
     assert {name: n for name, n in lengths.items() if n > 150} == {}
+
+
+def test_every_module_stands_on_its_floor_in_the_docs() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    [floors] = [
+        contract["layers"]
+        for contract in project["tool"]["importlinter"]["contracts"]
+        if contract["type"] == "layers"
+    ]
+    held = [set(floor.split(" : ")) - {"__main__"} for floor in reversed(floors)]
+    told = [
+        {name.strip("/") for name in re.findall(r"`([^`]+)`", row[1])}
+        for row in _rows("explanation/architecture.md")
+        if row[0].isdigit()
+    ]
+    assert told == [floor for floor in held if floor]
