@@ -74,7 +74,7 @@ class AsgiDriver:
             scope = scopes[n % len(scopes)].copy()
             messages = iter(({"type": "http.request", "body": b"", "more_body": False},))
 
-            async def receive(messages: Any = messages) -> Message:  # noqa: ANN401
+            async def receive(messages: Any = messages) -> Message:  # noqa: ANN401 - an iterator
                 for message in messages:
                     return message
                 await forever.wait()  # a client that stays until it has its answer

@@ -86,7 +86,7 @@ def fastapi_instrumentator(*, latency_only: bool = False) -> FastAPI:
 class _TimerMiddleware(BaseHTTPMiddleware):
     """Do our job the way most middleware is written: time by method and route template."""
 
-    def __init__(self, app: Any, monitor: Monitor) -> None:  # noqa: ANN401
+    def __init__(self, app: Any, monitor: Monitor) -> None:  # noqa: ANN401 - any ASGI app
         super().__init__(app)
         self._record = monitor.collectors.api.record
 
