@@ -25,6 +25,9 @@ for _bin in sorted(
 # The oldest interpreter at hand runs every test, the others the unit tests.
 OLDEST = next((version for version in PYTHONS if shutil.which(f"python{version}")), PYTHONS[0])
 
+# What the oldest versions are tested with; `tdigest` would need a compiler.
+LOWEST = ("flask", "fastapi", "cli", "redis", "flask-caching", "embedded", "demo")
+
 nox.needs_version = ">=2026.10"
 nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.reuse_venv = "yes"
@@ -32,7 +35,7 @@ nox.options.error_on_missing_interpreters = False  # a fresh Debian 12 has 3.11 
 nox.options.sessions = ["lint", "types", "tests", "lowest", "tdigest", "docs", "wheel"]
 
 # What the host's own environment says must not reach the tests.
-for _name in [name for name in os.environ if name.startswith("HHS_PERF_")]:
+for _name in [name for name in os.environ if name.startswith(("HHS_PERF_", "CACHE_", "REDIS_"))]:
     del os.environ[_name]
 
 
@@ -87,7 +90,7 @@ def tests(session: nox.Session) -> None:
 @nox.session(python=PYTHONS[0])
 def lowest(session: nox.Session) -> None:
     """Unit and integration tests on the oldest versions of the dependencies that we promise."""
-    install(session, "test", extras="flask,fastapi,cli,demo", pins="constraints-lowest.txt")
+    install(session, "test", extras=",".join(LOWEST), pins="constraints-lowest.txt")
     session.run(
         # Old releases use what newer ones beneath them have deprecated: not ours to mend.
         *("pytest", "-W", "ignore::DeprecationWarning", "-W", "ignore::PendingDeprecationWarning"),
@@ -138,7 +141,7 @@ SMOKE = """
 import sys
 import hhs_perf
 from importlib import metadata, resources
-heavy = {"flask", "fastapi", "starlette", "httpx", "sqlalchemy", "click", "rich"}
+heavy = {"flask", "fastapi", "starlette", "httpx", "sqlalchemy", "click", "rich", "redis"}
 assert not heavy & set(sys.modules), heavy & set(sys.modules)
 assert "site-packages" in hhs_perf.__file__, hhs_perf.__file__
 assert resources.files("hhs_perf").joinpath("py.typed").is_file()
@@ -183,7 +186,7 @@ def lock(session: nox.Session) -> None:
     uv = (sys.executable, "-m", "uv", "pip", "compile", "pyproject.toml", "--universal")
     out = ("--upgrade", "--no-header", "--no-annotate", "-q", "-o")
     session.run(*uv, "--all-extras", "--group=dev", *out, "constraints.txt")
-    lowest_of = [f"--extra={extra}" for extra in ("flask", "fastapi", "cli", "demo")]
+    lowest_of = [f"--extra={extra}" for extra in LOWEST]
     session.run(
         *uv,
         *lowest_of,

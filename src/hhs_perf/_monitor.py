@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from ._clock import Clock
+    from .cache import TieredCache
     from .metrics import Reader
     from .sla import AlertRule, Sla, SlaVerdict
 
@@ -89,8 +90,9 @@ class Monitor:
         for variable in self.settings.unknown:
             _LOG.warning("the variable %s means nothing to hhs_perf", variable)
         self._faults = Faults()
-        # Guards the four fields below.
+        # Guards the five fields below.
         self._lock = threading.Lock()
+        self._cache: TieredCache | None = None
         self.is_started = False
         self._was_closed = False
         self._advanced_at = -math.inf
@@ -134,6 +136,33 @@ class Monitor:
     def faults(self) -> Mapping[str, int]:
         """How often a part of the library failed and was kept from the host, by part."""
         return self._faults.counts
+
+    @property
+    def cache(self) -> TieredCache:
+        """The tiered cache that the settings describe, made when it is first asked for.
+
+        Raises ConfigurationError where REDIS_URL is set and the extra `redis` is missing.
+        """
+        cache = self._cache
+        return cache if cache is not None else self._make_cache()
+
+    @property
+    def has_cache(self) -> bool:
+        """Tell whether somebody has asked for the cache."""
+        return self._cache is not None
+
+    def _make_cache(self) -> TieredCache:
+        from .cache.feed import Feed  # noqa: PLC0415 - slow, and not everybody caches
+        from .cache.tiered import TieredCache  # noqa: PLC0415 - likewise
+
+        with self._lock:
+            if self._cache is None:
+                cache = TieredCache.from_settings(
+                    self.settings, clock=self.clock, faults=self._faults
+                )
+                self.metrics.feed_from(Feed(cache.core, self.collectors.cache))
+                self._cache = cache
+            return self._cache
 
     def add_sla(self, sla: Sla) -> None:
         """Judge `sla` from now on, in place of one of the same name."""
@@ -232,6 +261,8 @@ class Monitor:
                 self.metrics.use_ticks(ticking=False)
                 self._ticker.stop()
             self.metrics.flush()
+        if self._cache is not None:
+            self._cache.close()
         if first:
             self.plugins.shutdown()
 

@@ -9,6 +9,8 @@ import attrs
 from ._settings import Source, setting_fields
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ._settings import Settings
 
 __all__ = ["SettingRow", "describe"]
@@ -26,11 +28,11 @@ class SettingRow:
     meaning: str
 
 
-def _shown(value: object, *, secret: bool) -> str:
+def _shown(value: object, mask: Callable[[object], str] | None = None) -> str:
     if value is None or value == ():
         return ""
-    if secret:
-        return "********"
+    if mask is not None:
+        return mask(value)
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, tuple):
@@ -49,9 +51,9 @@ def describe(settings: Settings) -> tuple[SettingRow, ...]:
         rows.append(
             SettingRow(
                 variable=variable,
-                value=_shown(value, secret=field.metadata["secret"]),
+                value=_shown(value, field.metadata["mask"]),
                 source=settings.sources.get(variable, cast("Source", made)),
-                default=_shown(field.default, secret=False),
+                default=_shown(field.default),
                 meaning=field.metadata["meaning"],
             )
         )

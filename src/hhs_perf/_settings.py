@@ -2,127 +2,79 @@
 
 from __future__ import annotations
 
-import math
 import os
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import attrs
 
+from ._setting_fields import (
+    PREFIX,
+    DigestName,
+    as_boolean,
+    as_digest,
+    as_integer,
+    as_mac_keys,
+    as_namespace,
+    as_path,
+    as_redis_url,
+    as_seconds,
+    as_tokens,
+    as_words,
+    hidden,
+    masked_redis_url,
+    setting,
+    spellings,
+)
 from ._toml import read_toml
 from .exceptions import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+    from ._mac_keys import MacKey
     from ._tokens import Token
 
 __all__ = [
+    "CacheSettings",
+    "DigestName",
     "EvaluationSettings",
     "MetricsSettings",
     "PluginSettings",
+    "RedisSettings",
     "Settings",
     "Source",
     "WebSettings",
     "setting_fields",
 ]
 
-V = TypeVar("V")
 Source = Literal["environment", "file", "default", "code"]
-DigestName = Literal["auto", "fastdigest", "tdigest"]
 
-_PREFIX: Final = "HHS_PERF_"
 _CONFIG: Final = "HHS_PERF_CONFIG"
 _SLA_FILE: Final = "HHS_PERF_SLA_FILE"
 # Read by the command line alone, which talks to somebody else's monitor.
 _FOREIGN: Final = frozenset({"HHS_PERF_TOKEN"})
 
 
-def _setting(
-    variable: str,
-    parse: Callable[[str], V],
-    default: V | tuple[()],
-    meaning: str,
-    *,
-    secret: bool = False,
-) -> Any:
-    metadata = {"variable": variable, "parse": parse, "meaning": meaning, "secret": secret}
-    return attrs.field(default=default, metadata=metadata)
-
-
-def _boolean(text: str) -> bool:
-    known = {"true": True, "1": True, "yes": True, "on": True}
-    known |= {"false": False, "0": False, "no": False, "off": False}
-    try:
-        return known[text.strip().lower()]
-    except KeyError:
-        raise ValueError(f"must be true or false, got {text!r}") from None
-
-
-def _integer(at_least: int) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        try:
-            value = int(text)
-        except ValueError:
-            raise ValueError(f"must be a whole number, got {text!r}") from None
-        if value < at_least:
-            raise ValueError(f"must be at least {at_least}, got {value}")
-        return value
-
-    return parse
-
-
-def _seconds(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        raise ValueError(f"must be a number of seconds, got {text!r}") from None
-    if not 0 < value < math.inf:
-        raise ValueError(f"must be more than 0 seconds and finite, got {text}")
-    return value
-
-
-def _words(text: str) -> tuple[str, ...]:
-    return tuple(word.strip() for word in text.split(",") if word.strip())
-
-
 def files_named(environ: Mapping[str, str] | None) -> tuple[Path | None, Path | None]:
     """Give the configuration file and the SLA file that variables name, other mistakes or not."""
     held = os.environ if environ is None else environ
     config, sla_file = (held.get(name) for name in (_CONFIG, _SLA_FILE))
-    return _path(config) if config else None, _path(sla_file) if sla_file else None
-
-
-def _path(text: str) -> Path:
-    from pathlib import Path  # noqa: PLC0415 - slow, and most processes have no file
-
-    return Path(text)
-
-
-def _tokens(text: str) -> tuple[Token, ...]:
-    from ._tokens import parse_tokens  # noqa: PLC0415 - hashlib is slow to import
-
-    return parse_tokens(text)
-
-
-def _digest(text: str) -> DigestName:
-    if text not in ("auto", "fastdigest", "tdigest"):
-        raise ValueError(f"must be auto, fastdigest or tdigest, got {text!r}")
-    return cast("DigestName", text)
+    return as_path(config) if config else None, as_path(sla_file) if sla_file else None
 
 
 @attrs.frozen(kw_only=True)
 class MetricsSettings:
     """How observations are kept."""
 
-    digest: DigestName = _setting(
-        "HHS_PERF_DIGEST", _digest, "auto", "t-digest engine: auto, fastdigest or tdigest"
+    digest: DigestName = setting(
+        "HHS_PERF_DIGEST", as_digest, "auto", "t-digest engine: auto, fastdigest or tdigest"
     )
-    max_series: int = _setting(
-        "HHS_PERF_MAX_SERIES", _integer(1), 2000, "most series held; what is past it is `other`"
+    max_series: int = setting(
+        "HHS_PERF_MAX_SERIES", as_integer(1), 2000, "most series held; what is past it is `other`"
     )
-    max_series_per_instrument: int = _setting(
-        "HHS_PERF_MAX_SERIES_PER_INSTRUMENT", _integer(1), 500, "most series under one name"
+    max_series_per_instrument: int = setting(
+        "HHS_PERF_MAX_SERIES_PER_INSTRUMENT", as_integer(1), 500, "most series under one name"
     )
 
 
@@ -130,11 +82,11 @@ class MetricsSettings:
 class EvaluationSettings:
     """How SLAs and alerts are judged."""
 
-    evaluate_every: float = _setting(
-        "HHS_PERF_EVALUATE_EVERY", _seconds, 15.0, "seconds between two evaluations"
+    evaluate_every: float = setting(
+        "HHS_PERF_EVALUATE_EVERY", as_seconds, 15.0, "seconds between two evaluations"
     )
-    sla_file: Path | None = _setting(
-        _SLA_FILE, _path, None, "TOML file with [sla.…] and [alerts.…] tables"
+    sla_file: Path | None = setting(
+        _SLA_FILE, as_path, None, "TOML file with [sla.…] and [alerts.…] tables"
     )
 
 
@@ -142,16 +94,16 @@ class EvaluationSettings:
 class WebSettings:
     """How requests are timed and who may see the figures."""
 
-    tokens: tuple[Token, ...] = _setting(
+    tokens: tuple[Token, ...] = setting(
         "HHS_PERF_TOKENS",
-        _tokens,
+        as_tokens,
         (),
         "Bearer tokens, role[+role]:[name=]secret, comma-separated",
-        secret=True,
+        mask=hidden,
     )
-    ignore_routes: tuple[str, ...] = _setting(
+    ignore_routes: tuple[str, ...] = setting(
         "HHS_PERF_IGNORE_ROUTES",
-        _words,
+        as_words,
         (),
         "route templates left untimed, comma-separated; a trailing * stands for anything",
     )
@@ -161,8 +113,80 @@ class WebSettings:
 class PluginSettings:
     """Which plugins are used."""
 
-    disabled: tuple[str, ...] = _setting(
-        "HHS_PERF_DISABLE_PLUGINS", _words, (), "names of plugins left out, comma-separated"
+    disabled: tuple[str, ...] = setting(
+        "HHS_PERF_DISABLE_PLUGINS", as_words, (), "names of plugins left out, comma-separated"
+    )
+
+
+@attrs.frozen(kw_only=True)
+class RedisSettings:
+    """The Redis or Valkey that processes share."""
+
+    url: str | None = setting(
+        "REDIS_URL",
+        as_redis_url,
+        None,
+        "Redis or Valkey that processes share; without it each keeps to itself",
+        mask=masked_redis_url,
+    )
+    namespace: str = setting(
+        "HHS_PERF_NAMESPACE",
+        as_namespace,
+        "default",
+        "what the names of all keys and channels in Redis begin with",
+    )
+
+
+@attrs.frozen(kw_only=True)
+class CacheSettings:
+    """How the tiered cache keeps what it holds: L1 in memory, L2 in Redis."""
+
+    l1_maxsize: int = setting("CACHE_L1_MAXSIZE", as_integer(1), 1000, "most entries in L1")
+    l1_maxbytes: int | None = setting(
+        "HHS_PERF_CACHE_L1_MAXBYTES",
+        as_integer(1),
+        None,
+        "most bytes in L1, keys and values together; set, it replaces the bound by entries",
+    )
+    l1_ttl: float = setting(
+        "CACHE_L1_TTL", as_seconds, 60.0, "seconds an entry lives in L1 when the call gives no ttl"
+    )
+    l2_ttl: float = setting(
+        "CACHE_L2_TTL", as_seconds, 300.0, "seconds an entry lives in L2 when the call gives no ttl"
+    )
+    default_timeout: float = setting(
+        "CACHE_DEFAULT_TIMEOUT",
+        as_seconds,
+        300.0,
+        "seconds that the Flask-Caching backend and cached responses keep by default",
+    )
+    l2_timeout: float = setting(
+        "HHS_PERF_CACHE_L2_TIMEOUT",
+        as_seconds,
+        0.05,
+        "seconds to wait for Redis before an operation goes on without it",
+    )
+    compress_above: int | None = setting(
+        "HHS_PERF_CACHE_COMPRESS_ABOVE",
+        as_integer(1),
+        None,
+        "bytes above which values are compressed in L2; unset: never",
+    )
+    mac_keys: tuple[MacKey, ...] = setting(
+        "HHS_PERF_CACHE_MAC_KEYS",
+        as_mac_keys,
+        (),
+        "keys that sign what is in L2, id:secret, comma-separated, the newest first",
+        mask=hidden,
+    )
+    warm_workers: int = setting(
+        "HHS_PERF_CACHE_WARM_WORKERS", as_integer(1), 4, "loaders that warm the cache at a time"
+    )
+    state_dir: Path | None = setting(
+        "HHS_PERF_STATE_DIR",
+        as_path,
+        None,
+        "folder for what is kept from one run to the next; unset: nothing is written to disk",
     )
 
 
@@ -170,16 +194,18 @@ class PluginSettings:
 class Settings:
     """All settings of one monitor."""
 
-    enabled: bool = _setting(
-        "HHS_PERF_ENABLED", _boolean, True, "false turns all measuring and the routes off"
+    enabled: bool = setting(
+        "HHS_PERF_ENABLED", as_boolean, True, "false turns all measuring and the routes off"
     )
-    config: Path | None = _setting(
-        _CONFIG, _path, None, "TOML file with [settings], [sla.…] and [alerts.…] tables"
+    config: Path | None = setting(
+        _CONFIG, as_path, None, "TOML file with [settings], [sla.…] and [alerts.…] tables"
     )
     metrics: MetricsSettings = attrs.field(factory=MetricsSettings)
     evaluation: EvaluationSettings = attrs.field(factory=EvaluationSettings)
     web: WebSettings = attrs.field(factory=WebSettings)
     plugins: PluginSettings = attrs.field(factory=PluginSettings)
+    redis: RedisSettings = attrs.field(factory=RedisSettings)
+    cache: CacheSettings = attrs.field(factory=CacheSettings)
     unknown: tuple[str, ...] = ()
     """Variables that start with HHS_PERF_ and mean nothing: most often, misspelt ones."""
     sources: Mapping[str, Source] = attrs.field(factory=dict, repr=False, eq=False)
@@ -196,16 +222,20 @@ class Settings:
 
 def setting_fields() -> Iterator[tuple[str | None, attrs.Attribute[Any]]]:
     """Give every field that is a setting, with the name of the group that it stands in."""
-    groups = {
-        "metrics": MetricsSettings,
-        "evaluation": EvaluationSettings,
-        "web": WebSettings,
-        "plugins": PluginSettings,
-    }
-    for group, of in ((None, Settings), *groups.items()):
+    for group, of in ((None, Settings), *_GROUPS.items()):
         for field in attrs.fields(of):
             if "variable" in field.metadata:
                 yield group, field
+
+
+_GROUPS: Final[Mapping[str, type]] = {
+    "metrics": MetricsSettings,
+    "evaluation": EvaluationSettings,
+    "web": WebSettings,
+    "plugins": PluginSettings,
+    "redis": RedisSettings,
+    "cache": CacheSettings,
+}
 
 
 def _load_file(environ: Mapping[str, str], problems: list[str]) -> dict[str, str]:
@@ -213,11 +243,14 @@ def _load_file(environ: Mapping[str, str], problems: list[str]) -> dict[str, str
     if not path:
         return {}
     try:
-        table = read_toml(_path(path)).get("settings", {})
+        table = read_toml(as_path(path)).get("settings", {})
     except ConfigurationError as exc:
         problems += exc.problems
         return {}
-    known = {field.metadata["variable"] for _, field in setting_fields()} - {_CONFIG}
+    known = {
+        name for _, field in setting_fields() for name in spellings(field.metadata["variable"])
+    }
+    known -= {_CONFIG}
     found: dict[str, str] = {}
     if not isinstance(table, dict):
         problems.append(f"{path}: settings: must be a table")
@@ -237,30 +270,34 @@ def _load_file(environ: Mapping[str, str], problems: list[str]) -> dict[str, str
 def _read(environ: Mapping[str, str]) -> Settings:
     problems: list[str] = []
     from_file = _load_file(environ, problems)
+    places: tuple[tuple[Source, Mapping[str, str]], ...] = (
+        ("environment", environ),
+        ("file", from_file),
+    )
     values: dict[str | None, dict[str, Any]] = {}
     sources: dict[str, Source] = {}
     known = set(_FOREIGN)
     for group, field in setting_fields():
         variable = field.metadata["variable"]
-        known.add(variable)
-        # An empty variable is an unset one: that is how shells and compose files unset.
-        text = environ.get(variable) or from_file.get(variable)
-        if not text:
-            sources[variable] = "default"
-            continue
-        sources[variable] = "environment" if environ.get(variable) else "file"
-        try:
-            values.setdefault(group, {})[field.name] = field.metadata["parse"](text)
-        except ValueError as exc:
-            problems.append(f"{variable}: {exc}")
+        names = spellings(variable)
+        known.update(names)
+        sources[variable] = "default"
+        for source, place in places:
+            # An empty variable is an unset one: that is how shells and compose files unset.
+            name = next((name for name in names if place.get(name)), None)
+            if name is None:
+                continue
+            sources[variable] = source
+            try:
+                values.setdefault(group, {})[field.name] = field.metadata["parse"](place[name])
+            except ValueError as exc:
+                problems.append(f"{name}: {exc}")
+            break
     if problems:
         raise ConfigurationError(problems)
     return Settings(
         **values.get(None, {}),
-        metrics=MetricsSettings(**values.get("metrics", {})),
-        evaluation=EvaluationSettings(**values.get("evaluation", {})),
-        web=WebSettings(**values.get("web", {})),
-        plugins=PluginSettings(**values.get("plugins", {})),
-        unknown=tuple(sorted(v for v in environ if v.startswith(_PREFIX) and v not in known)),
+        **{name: of(**values.get(name, {})) for name, of in _GROUPS.items()},
+        unknown=tuple(sorted(v for v in environ if v.startswith(PREFIX) and v not in known)),
         sources=sources,
     )

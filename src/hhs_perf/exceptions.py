@@ -6,6 +6,12 @@ HhsPerfError
 ├─ MetricKindError(TypeError)        the name already is another kind of instrument
 ├─ UnknownSlaError(LookupError)
 ├─ UnknownWindowError(LookupError)
+├─ CacheError
+│  ├─ CacheBackendError              Redis refused, was silent or answered with an error
+│  ├─ CacheCodecError(ValueError)    a value does not survive being written, or bytes are no value
+│  ├─ CacheKeyError(TypeError)       no unambiguous key can be made of the arguments
+│  ├─ CacheReentrancyError(RuntimeError)   a loader waits for itself
+│  └─ CacheTimeoutError(TimeoutError)      the hard time-out of a load is over
 └─ PluginError
 ```
 
@@ -14,12 +20,18 @@ Private errors of `cli/` and `demo/` derive from HhsPerfError directly.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 __all__ = [
+    "CacheBackendError",
+    "CacheCodecError",
+    "CacheError",
+    "CacheKeyError",
+    "CacheReentrancyError",
+    "CacheTimeoutError",
     "ConfigurationError",
     "HhsPerfError",
     "MetricKindError",
@@ -74,6 +86,52 @@ class UnknownWindowError(HhsPerfError, LookupError):
         self.name = name
         self.known: tuple[str, ...] = tuple(known)
         super().__init__(f"unknown window {name!r}; allowed are {', '.join(self.known)}")
+
+
+class CacheError(HhsPerfError):
+    """Base of what the tiered cache raises."""
+
+
+class CacheBackendError(CacheError):
+    """Redis refused, was silent or answered with an error; the cause is chained."""
+
+
+class CacheCodecError(CacheError, ValueError):
+    """A value would not come back as it went in, or bytes cannot be read as a value.
+
+    `reason` is one of a closed set: `foreign` (not this library's bytes), `version` (a later
+    version's), `truncated`, `mac` (not signed with a known key), `value` (the value itself),
+    `type` (not of the type asked for), `size` (larger than is allowed).
+    """
+
+    def __init__(
+        self,
+        reason: Literal["foreign", "version", "truncated", "mac", "value", "type", "size"],
+        detail: str,
+    ) -> None:
+        self.reason = reason
+        super().__init__(detail)
+
+
+class CacheKeyError(CacheError, TypeError):
+    """No unambiguous key can be made: the message names the parameter and the ways out."""
+
+
+class CacheReentrancyError(CacheError, RuntimeError):
+    """The loader of `key` asked for `key` again and would have waited for itself."""
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+        super().__init__(f"the loader of {key!r} asks for {key!r} again: it would wait for itself")
+
+
+class CacheTimeoutError(CacheError, TimeoutError):
+    """Loading `key` took longer than its hard time-out of `seconds`, and nothing stale was kept."""
+
+    def __init__(self, key: str, seconds: float) -> None:
+        self.key = key
+        self.seconds = seconds
+        super().__init__(f"loading {key!r} took longer than {seconds:g} s")
 
 
 class PluginError(HhsPerfError):

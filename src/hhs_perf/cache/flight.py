@@ -1,0 +1,144 @@
+"""Single flight: one load of a key at a time, shared by threads and tasks."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import Future
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Final
+
+from ..exceptions import CacheReentrancyError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from .codec import Frame
+
+__all__ = ["ABANDONED", "Flight", "Flights", "loading"]
+
+ABANDONED: Final = object()
+"""The outcome of a load whose thread or task was killed: whoever waits has to load itself."""
+
+loading: Final[ContextVar[tuple[Flight, ...]]] = ContextVar("hhs_perf_loading", default=())
+"""The loads that the running code is part of, outermost first."""
+
+
+class Flight:
+    """One load under way.
+
+    `outcome` gets the value or the loader's exception, or ABANDONED. A flight that was
+    `grounded` lands for those who wait for it, but takes nobody more on board.
+    """
+
+    __slots__ = (
+        "began",
+        "blocked_on",
+        "is_detached",
+        "is_grounded",
+        "is_stale",
+        "key",
+        "outcome",
+        "previous",
+        "seen",
+        "token",
+        "was_found",
+    )
+
+    def __init__(self, key: str, began: tuple[int, int]) -> None:
+        self.key = key
+        self.began = began
+        self.outcome: Future[object] = Future()
+        self.is_grounded = False
+        # Whether it runs in the background, for nobody who waits.
+        self.is_detached = False
+        # Whether the value was found, in whatever level, and not loaded.
+        self.was_found = False
+        # Whether that value is past its ttl, and has to be loaded anew in the background.
+        self.is_stale = False
+        # The bytes that L2 held, and the value to be replaced, from whatever level.
+        self.seen: bytes | None = None
+        self.previous: Frame | None = None
+        # The loads that loaders of this one wait for.
+        self.blocked_on: set[Flight] = set()
+        # Names the lease in L2 that this load holds, if any.
+        self.token: bytes | None = None
+
+
+class Flights:
+    """The loads under way in this process, by key."""
+
+    def __init__(self) -> None:
+        # Guards the dictionary, and whom each flight waits for.
+        self._lock = threading.Lock()
+        self._flights: dict[str, Flight] = {}
+
+    def __len__(self) -> int:
+        """Count the loads under way."""
+        return len(self._flights)
+
+    def join(self, key: str, began: tuple[int, int]) -> tuple[Flight, bool]:
+        """Give the load of `key` under way, or begin one: then the second value is True.
+
+        A load that began before the last mark is not joined: it may be of what was invalidated.
+        Raises CacheReentrancyError when the caller is part of that load, or when that load waits
+        for one that the caller is part of: both would wait for ever.
+        """
+        part_of = loading.get()
+        with self._lock:
+            flight = self._flights.get(key)
+            if flight is None or flight.is_grounded or flight.began[1] != began[1]:
+                if flight is not None and flight in part_of:
+                    raise CacheReentrancyError(key)
+                flight = self._flights[key] = Flight(key, began)
+                leads = True
+            elif part_of and _leads_back(flight, part_of):
+                raise CacheReentrancyError(key)
+            else:
+                leads = False
+            if part_of:
+                part_of[-1].blocked_on.add(flight)
+            return flight, leads
+
+    def is_under_way(self, key: str) -> bool:
+        """Tell whether `key` is being loaded."""
+        flight = self._flights.get(key)
+        return flight is not None and not flight.is_grounded
+
+    def waited(self, flight: Flight) -> None:
+        """Take back that the caller's load waits for `flight`."""
+        part_of = loading.get()
+        if part_of:
+            with self._lock:
+                part_of[-1].blocked_on.discard(flight)
+
+    def land(self, flight: Flight) -> None:
+        """End a load, before its outcome is told."""
+        with self._lock:
+            if self._flights.get(flight.key) is flight:
+                del self._flights[flight.key]
+
+    def ground(self, keys: Iterable[str]) -> None:
+        """Let nobody more join the loads of `keys`: these were deleted."""
+        with self._lock:
+            for key in keys:
+                flight = self._flights.pop(key, None)
+                if flight is not None:
+                    flight.is_grounded = True
+
+    def after_fork_in_child(self) -> None:
+        """Forget the loads of the parent, whose threads the child does not have."""
+        self._lock = threading.Lock()
+        self._flights = {}
+
+
+def _leads_back(flight: Flight, part_of: tuple[Flight, ...]) -> bool:
+    seen: set[Flight] = set()
+    ahead = [flight]
+    while ahead:
+        each = ahead.pop()
+        if each in part_of:
+            return True
+        if each not in seen:
+            seen.add(each)
+            ahead.extend(each.blocked_on)
+    return False

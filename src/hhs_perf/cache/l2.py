@@ -1,0 +1,374 @@
+"""The second level: values in Redis or Valkey, behind a breaker."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import threading
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any, Final
+
+from .._redis import backend_errors
+from ..exceptions import CacheBackendError
+from .scripts import ACQUIRE, DELETE, EXTEND, MARK, PUT, RELEASE, STAND
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from .._breaker import Breaker
+    from .._clock import Timeline
+    from .drive import Request, Steps
+    from .memory import Memory
+    from .scripts import Call, Names
+
+__all__ = ["HELD", "LEASED", "MET", "L2Down", "Level2", "unreachable"]
+
+MET: Final = 1
+LEASED: Final = 2
+HELD: Final = 3
+"""What asking for a lease gave: a value that came meanwhile, the lease, or somebody else's."""
+
+_LEASE_MS: Final = 5_000
+_SEEN_BYTES: Final = 64
+_MOST_REPLAYED: Final = 10_000
+
+
+class L2Down(Exception):  # noqa: N818 - not an error of the caller, and never seen by one
+    """L2 does not answer, or was not asked since the breaker is open."""
+
+
+class Level2:
+    """What one process does in Redis, as generators of requests.
+
+    Every method raises L2Down where Redis fails; deletes and marks are then kept, and repeated
+    by `replay` before anything is read again.
+    """
+
+    def __init__(
+        self,
+        names: Names,
+        breaker: Breaker,
+        memory: Memory,
+        timeline: Timeline,
+        on_operation: Callable[[str, float, bool], None],
+    ) -> None:
+        self.names = names
+        self.breaker = breaker
+        self._memory = memory
+        self._timeline = timeline
+        self._on_operation = on_operation
+        self._errors = backend_errors()
+        # How far Redis's clock is ahead of ours, in seconds; None until it was asked.
+        self.ahead: float | None = None
+        self._closest = float("inf")
+        self.boot = _new_boot()
+        self._tokens = itertools.count(1)
+        # Guards the two fields below.
+        self._lock = threading.Lock()
+        self._unsent: dict[tuple[str, str], None] = {}
+        self._waiters: dict[str, list[Future[str]]] = {}
+
+    # -- time
+
+    def now(self) -> float:
+        """Give Redis's time as far as it is known, in seconds since 1970."""
+        return self._timeline.now() + (self.ahead or 0.0)
+
+    def stamp(self) -> float:
+        """Give a time to stamp a value with that is written now: after all marks known."""
+        return max(self.now(), self._memory.marks.latest + 1e-6)
+
+    def learn_time(self, redis_micros: bytes | str, asked: float, answered: float) -> None:
+        """Compare Redis's clock with ours; the quickest answer tells it best."""
+        took = answered - asked
+        if took <= self._closest or self.ahead is None:
+            self._closest = took
+            self.ahead = int(redis_micros) / 1e6 - (asked + answered) / 2
+
+    def forget_time(self) -> None:
+        """Take the next comparison whatever it took: clocks drift, and servers change."""
+        self._closest = float("inf")
+
+    # -- requests
+
+    def _ask(self, operation: str, request: Request) -> Steps[Any]:
+        if not self.breaker.is_closed:
+            raise L2Down
+        monotonic = self._timeline.monotonic
+        started = monotonic()
+        try:
+            answer = yield request
+        except self._errors as exc:
+            self._on_operation(operation, monotonic() - started, True)  # noqa: FBT003
+            self.failed(operation, exc)
+            raise L2Down from exc
+        self._on_operation(operation, monotonic() - started, False)  # noqa: FBT003
+        return answer
+
+    def failed(self, operation: str, error: BaseException) -> None:
+        """Take that Redis failed."""
+        counts = self._memory.counts
+        counts.l2_errors[operation] = counts.l2_errors.get(operation, 0) + 1
+        counts.error(self._timeline.now(), f"l2 {operation}", error)
+        self.breaker.failed(error)
+
+    def _script(self, operation: str, call: Call) -> Steps[Any]:
+        return self._ask(operation, ("script", (call,)))
+
+    def _timed_script(self, operation: str, call: Call) -> Steps[Any]:
+        asked = self._timeline.now()
+        answer = yield from self._script(operation, call)
+        stamp = answer[0] if isinstance(answer, list) else answer
+        self.learn_time(stamp, asked, self._timeline.now())
+        return answer
+
+    # -- reading
+
+    def read(self, key: str, *, is_heard: bool) -> Steps[bytes | None]:
+        """Read the bytes of `key`; where nobody is heard, learn the standing marks as well."""
+        name = self.names.value(key)
+        if is_heard:
+            raw: bytes | None = yield from self._ask("get", ("fetch", (name,)))
+            return raw
+        commands = (("GET", name), ("HGETALL", self.names.marks), ("TIME",))
+        raw, standing, time = yield from self._read_all("get", commands)
+        self.learn_standing(standing)
+        self._learn_seconds(time)
+        return raw
+
+    def read_many(self, keys: Sequence[str], *, is_heard: bool) -> Steps[list[bytes | None]]:
+        """Read the bytes of several keys, as `read`."""
+        if not is_heard:
+            yield from self.ask_standing()
+        value = self.names.value
+        names = [value(key) for key in keys]
+        answers: list[bytes | None] = yield from self._ask("get_many", ("fetch_many", (names,)))
+        return answers
+
+    def ask_standing(self) -> Steps[None]:
+        """Learn the marks on prefixes and on everything, and the time."""
+        commands = (("HGETALL", self.names.marks), ("TIME",))
+        standing, time = yield from self._read_all("marks", commands)
+        self.learn_standing(standing)
+        self._learn_seconds(time)
+
+    def ask_time(self) -> Steps[None]:
+        """Compare Redis's clock with ours anew."""
+        self.forget_time()
+        asked = self._timeline.now()
+        seconds, micros = yield from self._ask("time", ("send", ("TIME",)))
+        self.learn_time(f"{int(seconds)}{int(micros):06d}", asked, self._timeline.now())
+
+    def _read_all(self, operation: str, commands: Sequence[tuple[object, ...]]) -> Steps[list[Any]]:
+        return self._ask(operation, ("commands", (commands,)))
+
+    def _learn_seconds(self, time: Sequence[Any]) -> None:
+        if self.ahead is None:
+            seconds, micros = (int(part) for part in time)
+            self.ahead = seconds + micros / 1e6 - self._timeline.now()
+
+    def ask_tags(self, tags: Iterable[str]) -> Steps[None]:
+        """Learn when `tags` were invalidated, if ever."""
+        wanted = list(tags)
+        names = [self.names.tag(tag) for tag in wanted]
+        answers = yield from self._ask("tags", ("fetch_many", (names,)))
+        stamps = {tag: _stamp(raw) for tag, raw in zip(wanted, answers, strict=True)}
+        with self._memory.lock:
+            self._memory.marks.learn(stamps, {}, 0.0)
+
+    def learn_standing(self, standing: Mapping[bytes, bytes] | Sequence[bytes]) -> None:
+        """Take the hash of standing marks as Redis gave it."""
+        if not isinstance(standing, dict):  # RESP2 without redis-py's own conversion
+            pairs = iter(standing)
+            standing = dict(zip(pairs, pairs, strict=True))
+        stamps = {_text(field): _stamp(raw) for field, raw in standing.items()}
+        everything = stamps.pop("*", 0.0)
+        prefixes = {field[1:]: stamp for field, stamp in stamps.items()}
+        with self._memory.lock:
+            self._memory.marks.learn({}, prefixes, everything)
+
+    # -- leases
+
+    def new_token(self) -> bytes:
+        """Name a lease as nobody else does."""
+        return f"{self.boot}-{next(self._tokens)}".encode()
+
+    def acquire(self, key: str, token: bytes, seen: bytes | None) -> Steps[tuple[int, float, Any]]:
+        """Ask for the lease of `key`, of which the bytes `seen` are known.
+
+        Gives MET with the time and newer bytes, LEASED with the time, or HELD with the time and
+        the seconds that the lease of somebody else still runs.
+        """
+        arguments = (token, _LEASE_MS, b"" if seen is None else seen[:_SEEN_BYTES])
+        keys = (self.names.value(key), self.names.lock(key))
+        answer = yield from self._timed_script("acquire", (ACQUIRE, keys, arguments))
+        stamp, outcome, rest = int(answer[0]) / 1e6, int(answer[1]), answer[2:]
+        if outcome == HELD:
+            return outcome, stamp, max(int(rest[0]), 0) / 1e3
+        return outcome, stamp, rest[0] if rest else None
+
+    def wait_for(self, key: str) -> Future[str]:
+        """Give what is done when another process tells of `key`: the message's first letter."""
+        waiter: Future[str] = Future()
+        with self._lock:
+            self._waiters.setdefault(key, []).append(waiter)
+        return waiter
+
+    def no_more(self, key: str, waiter: Future[str]) -> None:
+        """End the waiting for word of `key`."""
+        with self._lock:
+            waiters = self._waiters.get(key)
+            if waiters is not None:
+                waiters[:] = [each for each in waiters if each is not waiter]
+                if not waiters:
+                    del self._waiters[key]
+
+    def word(self, op: str, key: str | None) -> None:
+        """Wake those who wait for word of `key`; of any, if it is None."""
+        with self._lock:
+            keys = list(self._waiters) if key is None else [key]
+            woken = [waiter for each in keys for waiter in self._waiters.get(each, ())]
+        for waiter in woken:
+            if not waiter.done():
+                waiter.set_result(op)
+
+    def release(self, key: str, token: bytes) -> Steps[None]:
+        """Give the lease of `key` back without a value."""
+        arguments = (token, self.names.channel, self._message("f", key))
+        yield from self._script("release", (RELEASE, (self.names.lock(key),), arguments))
+
+    def extend(self, key: str, token: bytes, seconds: float) -> Steps[None]:
+        """Let the lease of `key` run for `seconds` from now."""
+        call = (EXTEND, (self.names.lock(key),), (token, int(seconds * 1e3)))
+        yield from self._script("extend", call)
+
+    # -- writing
+
+    def put(self, key: str, data: bytes, seconds: float, token: bytes | None) -> Steps[bool]:
+        """Store `data` for `seconds`; with a token only if its lease still holds."""
+        answers = yield from self._ask("put", ("script", (self._put(key, data, seconds, token),)))
+        return bool(answers)
+
+    def put_many(self, items: Iterable[tuple[str, bytes, float]]) -> Steps[None]:
+        """Store several values, whoever is loading them."""
+        calls = [self._put(key, data, seconds, None) for key, data, seconds in items]
+        yield from self._ask("put_many", ("scripts", (calls,)))
+
+    def _put(self, key: str, data: bytes, seconds: float, token: bytes | None) -> Call:
+        keys = (self.names.value(key), self.names.lock(key))
+        milliseconds = max(1, int(seconds * 1e3))
+        message = self._message("w", key)
+        return PUT, keys, (token or b"", data, milliseconds, self.names.channel, message)
+
+    def delete(self, keys: Sequence[str]) -> Steps[None]:
+        """Remove `keys`, and break the leases of those who load them."""
+        calls = [self.deletion(key) for key in keys]
+        try:
+            yield from self._ask("delete", ("scripts", (calls,)))
+        except L2Down:
+            self.keep_unsent("key", keys)
+            raise
+
+    def deletion(self, key: str) -> Call:
+        """What removes `key`."""
+        keys = (self.names.value(key), self.names.lock(key))
+        return DELETE, keys, (self.names.channel, self._message("d", key))
+
+    def mark_tags(self, tags: Sequence[str]) -> Steps[None]:
+        """Make void what has one of `tags`."""
+        calls = [self.tag_mark(tag) for tag in tags]
+        try:
+            answers = yield from self._ask("invalidate", ("scripts", (calls,)))
+        except L2Down:
+            self.keep_unsent("tag", tags)
+            raise
+        for tag, raw in zip(tags, answers, strict=True):
+            self._memory.mark("tag", tag, _stamp(raw))
+
+    def tag_mark(self, tag: str) -> Call:
+        """What marks `tag`."""
+        arguments = (self.names.channel, f"t{self.boot}", tag)
+        return MARK, (self.names.tag(tag),), arguments
+
+    def stand(self, prefix: str | None) -> Steps[None]:
+        """Make void what begins with `prefix`, or everything."""
+        try:
+            raw = yield from self._script("invalidate", self.standing_mark(prefix))
+        except L2Down:
+            self.keep_unsent("everything" if prefix is None else "prefix", (prefix or "",))
+            raise
+        self._memory.mark("everything" if prefix is None else "prefix", prefix or "", _stamp(raw))
+
+    def standing_mark(self, prefix: str | None) -> Call:
+        """What marks `prefix`, or everything."""
+        field = "*" if prefix is None else f"p{prefix}"
+        op = "e" if prefix is None else "p"
+        arguments = (field, self.names.channel, f"{op}{self.boot}", prefix or "")
+        return STAND, (self.names.marks,), arguments
+
+    def _message(self, op: str, key: str) -> str:
+        return f"{op}{self.boot}{key}"
+
+    # -- what could not be sent
+
+    def keep_unsent(self, kind: str, what: Iterable[str]) -> None:
+        """Remember deletes and marks that Redis did not take, to repeat them."""
+        with self._lock:
+            for each in what:
+                self._unsent[kind, each] = None
+            if len(self._unsent) > _MOST_REPLAYED:
+                # Too many to remember singly: everything is void, which is dearer and as safe.
+                self._unsent = {("everything", ""): None}
+
+    @property
+    def unsent(self) -> int:
+        """How many deletes and marks wait for Redis to be back."""
+        return len(self._unsent)
+
+    def unsent_calls(self) -> tuple[list[tuple[str, str]], list[Call]]:
+        """Give what waits, and what sends it; `sent` ends it."""
+        with self._lock:
+            waiting = list(self._unsent)
+        calls: list[Call] = []
+        for kind, what in waiting:
+            if kind == "key":
+                calls.append(self.deletion(what))
+            elif kind == "tag":
+                calls.append(self.tag_mark(what))
+            else:
+                calls.append(self.standing_mark(what if kind == "prefix" else None))
+        return waiting, calls
+
+    def sent(self, waiting: Iterable[tuple[str, str]]) -> None:
+        """Forget what was sent."""
+        with self._lock:
+            for each in waiting:
+                self._unsent.pop(each, None)
+
+    def after_fork_in_child(self) -> None:
+        """Be somebody else than the parent."""
+        self._lock = threading.Lock()
+        self._unsent = {}
+        self._waiters = {}
+        self.boot = _new_boot()
+
+
+def unreachable(error: L2Down) -> CacheBackendError:
+    """Say to a caller who wants to know that L2 does not answer."""
+    cause = error.__cause__
+    return CacheBackendError(type(cause).__name__ if cause is not None else "the breaker is open")
+
+
+def _new_boot() -> str:
+    return os.urandom(8).hex()
+
+
+def _text(value: bytes | str) -> str:
+    return value.decode(errors="replace") if isinstance(value, bytes) else value
+
+
+def _stamp(raw: bytes | str | None) -> float:
+    try:
+        return int(raw) / 1e6 if raw is not None else 0.0
+    except ValueError:  # not ours: somebody wrote to our names
+        return 0.0

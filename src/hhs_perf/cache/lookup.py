@@ -1,0 +1,307 @@
+"""Finding a value: first in L1, then in L2, from where it is promoted."""
+
+from __future__ import annotations
+
+import copy
+import logging
+from typing import TYPE_CHECKING, Any, Final
+
+from ..exceptions import CacheCodecError
+from .entry import HIT, Detail
+from .l2 import L2Down, unreachable
+from .memory import FRESH, MISS, REFRESH, STALE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from .backplane import Backplane
+    from .codec import Codec, Frame
+    from .drive import Steps
+    from .entry import Entry
+    from .l2 import Level2
+    from .memory import Memory
+    from .policy import Policy
+    from .stats import MissReason, PatternCounts
+
+__all__ = ["Lookup", "Second", "copied", "usable_as_stale"]
+
+_LOG: Final = logging.getLogger("hhs_perf.cache")
+_FIRST_TRY_SECONDS: Final = 0.05
+
+
+class Second:
+    """What L2 consists of, for those who read and write there."""
+
+    __slots__ = ("backplane", "codec", "level2", "namespace")
+
+    def __init__(self, level2: Level2, backplane: Backplane, codec: Codec) -> None:
+        self.level2 = level2
+        self.backplane = backplane
+        self.codec = codec
+        self.namespace = level2.names.namespace
+
+
+class Lookup:
+    """Reads both levels, without ever loading."""
+
+    def __init__(
+        self,
+        memory: Memory,
+        second: Second | None,
+        plain: Policy,
+        wall: Callable[[], float],
+        *,
+        raises: bool,
+    ) -> None:
+        self.memory = memory
+        self.second = second
+        self.plain = plain
+        self.wall = wall
+        self.raises = raises
+        self._told: set[str] = set()
+
+    def get(self, key: str, default: object, type_: object) -> Steps[object]:
+        """Find the value of `key`; `default` where there is none, or a kept exception."""
+        memory = self.memory
+        began = memory.began()
+        state, entry, reason = memory.look(key)
+        if entry is not None and state in (FRESH, REFRESH):
+            memory.counts.l1_hits += 1
+            return default if is_error(entry) else take(entry)
+        memory.counts.l1_misses += 1
+        if self.second is not None:
+            frame, _ = yield from self.fetch(key, type_)
+            if frame is None:
+                memory.counts.l2_misses += 1
+            elif frame.is_error:
+                memory.counts.l2_hits += 1
+                memory.counts.hits += 1
+                return default
+            else:
+                pattern = self.pattern_of(key, entry)
+                if self.promote(key, frame, began, pattern, self.plain):
+                    memory.counts.hits += 1
+                    pattern.l2_hits += 1
+                    return frame.value
+                reason = "expired"
+        self.missed(key, entry, reason)
+        return default
+
+    def get_many(self, keys: Sequence[str], type_: object) -> Steps[dict[str, object]]:
+        """Find those of `keys` that have a value."""
+        memory = self.memory
+        began = memory.began()
+        found: dict[str, object] = {}
+        rest: dict[str, MissReason] = {}
+        for key in dict.fromkeys(keys):
+            state, entry, reason = memory.look(key)
+            if entry is None or state in (MISS, STALE):
+                rest[key] = reason
+            else:
+                memory.counts.l1_hits += 1
+                if not is_error(entry):
+                    found[key] = take(entry)
+        memory.counts.l1_misses += len(rest)
+        if self.second is not None and rest:
+            frames = yield from self._fetch_many(list(rest), type_)
+            for key, frame in frames.items():
+                pattern = self.pattern_of(key, None)
+                if not frame.is_error and self.promote(key, frame, began, pattern, self.plain):
+                    del rest[key]
+                    memory.counts.hits += 1
+                    pattern.l2_hits += 1
+                    found[key] = frame.value
+        for key, reason in rest.items():
+            self.missed(key, None, reason)
+        return found
+
+    def fetch(self, key: str, type_: object) -> Steps[tuple[Frame | None, bytes | None]]:
+        """Read `key` in L2; give what is not void, fresh or not, and the bytes in any case."""
+        second = self.second
+        if second is None:
+            return None, None
+        try:
+            if not second.backplane.first_try.done():
+                yield from self.first_link()
+            is_heard = second.backplane.is_linked
+            raw = yield from second.level2.read(key, is_heard=is_heard)
+            frame = None
+            if raw is not None:
+                frame = yield from self.judge(key, raw, type_, is_heard=is_heard)
+        except L2Down as exc:
+            if self.raises:
+                raise unreachable(exc) from exc
+            return None, None
+        return frame, raw
+
+    def judge(self, key: str, raw: bytes, type_: object, *, is_heard: bool) -> Steps[Frame | None]:
+        """Read bytes, and compare them with the marks; None for what cannot be used."""
+        frame = self.decode(key, raw, type_)
+        if frame is None:
+            return None
+        marks = self.memory.marks
+        if frame.tags and self.second is not None:
+            asked = marks.unknown(frame.tags) if is_heard else frame.tags
+            if asked:
+                yield from self.second.level2.ask_tags(asked)
+        return None if marks.voids_frame(key, frame.tags, frame.created) else frame
+
+    def first_link(self) -> Steps[None]:
+        """Begin to listen, and give the first attempt a moment."""
+        second = self.second
+        if second is not None:
+            second.backplane.ensure_started()
+            yield "wait", (second.backplane.first_try, _FIRST_TRY_SECONDS)
+
+    def decode(self, key: str, raw: bytes, type_: object) -> Frame | None:
+        """Read bytes; what cannot be read is a miss, and counted."""
+        second = self.second
+        if second is None:
+            return None
+        counts = self.memory.counts
+        counts.bytes_read += len(raw)
+        try:
+            return second.codec.decode(second.namespace, key, raw, type_)
+        except CacheCodecError as exc:
+            counts.unreadable[exc.reason] = counts.unreadable.get(exc.reason, 0) + 1
+            return None
+
+    def _fetch_many(self, keys: Sequence[str], type_: object) -> Steps[dict[str, Frame]]:
+        second = self.second
+        if second is None:
+            return {}
+        frames: dict[str, Frame] = {}
+        marks = self.memory.marks
+        try:
+            if not second.backplane.first_try.done():
+                yield from self.first_link()
+            is_heard = second.backplane.is_linked
+            raws = yield from second.level2.read_many(keys, is_heard=is_heard)
+            for key, raw in zip(keys, raws, strict=True):
+                frame = None if raw is None else self.decode(key, raw, type_)
+                if frame is not None:
+                    frames[key] = frame
+            tags = dict.fromkeys(tag for frame in frames.values() for tag in frame.tags)
+            asked = marks.unknown(tags) if is_heard else list(tags)
+            if asked:
+                yield from second.level2.ask_tags(asked)
+        except L2Down as exc:
+            if self.raises:
+                raise unreachable(exc) from exc
+            return {}
+        frames = {
+            key: frame
+            for key, frame in frames.items()
+            if not marks.voids_frame(key, frame.tags, frame.created)
+        }
+        self.memory.counts.l2_misses += len(keys) - len(frames)
+        return frames
+
+    def promote(
+        self,
+        key: str,
+        frame: Frame,
+        began: tuple[int, int],
+        pattern: PatternCounts,
+        policy: Policy,
+    ) -> bool:
+        """Copy a fresh value up to L1 for what remains of its life; False when it is stale."""
+        second = self.second
+        remaining = frame.expires - (second.level2.now() if second is not None else 0.0)
+        if remaining <= 0:
+            self.memory.counts.l2_misses += 1
+            return False
+        self.memory.counts.l2_hits += 1
+        life = remaining if frame.l1_ttl is None else min(frame.l1_ttl, remaining)
+        stale = remaining - life + policy.keeps_for
+        self.memory.keep(key, frame, began, (life, stale), pattern, policy)
+        return True
+
+    def pattern_of(self, key: str, entry: Entry | None) -> PatternCounts:
+        """Give the counts that `key` belongs to."""
+        return entry.group.pattern if entry is not None else self.memory.patterns.of_key(key)
+
+    def unstorable(self, key: str, error: CacheCodecError) -> None:
+        """Take that a value cannot go to L2: say so once for its pattern, or raise."""
+        memory = self.memory
+        memory.counts.unstorable += 1
+        pattern = memory.patterns.of_key(key).pattern
+        memory.counts.error(self.wall(), f"encode {pattern}", error)
+        if self.raises:
+            raise error
+        if pattern not in self._told:
+            self._told.add(pattern)
+            _LOG.warning("values of %s stay in L1 alone: %s", pattern, error)
+
+    def missed(self, key: str, entry: Entry | None, reason: MissReason) -> None:
+        """Count a lookup that no level answered."""
+        self.memory.counts.misses += 1
+        self.pattern_of(key, entry).missed(reason)
+
+    def remaining(self, key: str) -> Steps[float | None]:
+        """Give the seconds that `key` is still fresh, in L2 where there is one; count nothing."""
+        memory = self.memory
+        if self.second is not None:
+            left = yield from self._remaining_below(key, self.second)
+            if self.second.level2.breaker.is_closed:
+                return left
+        state, entry, _ = memory.look(key)
+        if entry is None or state in (MISS, STALE):
+            return None
+        group = entry.group
+        until = group.fresh_until if isinstance(group, Detail) else entry.expires
+        return until - memory.now()
+
+    def contains(self, key: str) -> Steps[bool]:
+        """Tell whether `key` has a fresh value in either level; count nothing."""
+        state, _, _ = self.memory.look(key)
+        if state in (FRESH, REFRESH):
+            return True
+        return self.second is not None and (yield from self.remaining(key)) is not None
+
+    def _remaining_below(self, key: str, second: Second) -> Steps[float | None]:
+        level2, marks = second.level2, self.memory.marks
+        try:
+            if not second.backplane.first_try.done():
+                yield from self.first_link()
+            is_heard = second.backplane.is_linked
+            raw = yield from level2.read(key, is_heard=is_heard)
+            if raw is None:
+                return None
+            stamps = second.codec.peek(second.namespace, key, raw)
+            asked = marks.unknown(stamps.tags) if is_heard else stamps.tags
+            if asked:
+                yield from level2.ask_tags(asked)
+        except CacheCodecError:
+            return None
+        except L2Down as exc:
+            if self.raises:
+                raise unreachable(exc) from exc
+            return None
+        left = stamps.expires - level2.now()
+        is_void = marks.voids_frame(key, stamps.tags, stamps.created)
+        return None if is_void or left <= 0 else left
+
+
+def take(entry: Entry) -> Any:
+    """Count a hit that needed a look, and give the value as its policy wants it."""
+    entry.hits += HIT
+    return copied(entry.value, entry.group.policy)
+
+
+def copied(value: Any, policy: Policy) -> Any:
+    """Give a value to a caller: itself, or a copy where the policy says so."""
+    return value if policy.copy == "never" else copy.deepcopy(value)
+
+
+def is_error(entry: Entry) -> bool:
+    """Tell whether a kept exception stands in place of a value."""
+    return isinstance(entry.group, Detail) and entry.group.is_error
+
+
+def usable_as_stale(entry: Entry | None, now: float, span: float) -> bool:
+    """Tell whether a value past its ttl is so by less than `span` seconds."""
+    if entry is None or not isinstance(entry.group, Detail) or entry.group.is_error:
+        return False
+    expired = entry.group.keep_until - entry.group.policy.keeps_for
+    return now - expired < span

@@ -1,0 +1,260 @@
+"""The first level: entries in memory, kept coherent with what was deleted or marked."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Final
+
+from .entry import HIT, Detail, Entry, Group
+from .marks import Marks
+from .stats import Counts, HotKeys, Patterns
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from .codec import Frame
+    from .l1 import L1Store
+    from .marks import MarkKind
+    from .policy import Policy
+    from .stats import MissReason, PatternCounts
+
+__all__ = ["DEAF_TTL", "FRESH", "MISS", "REFRESH", "STALE", "Look", "Memory"]
+
+MISS: Final = 0
+FRESH: Final = 1
+REFRESH: Final = 2
+STALE: Final = 3
+"""What a look found: nothing, a value, one to be answered and loaded anew, one past its ttl."""
+
+Look = tuple[int, "Entry | None", "MissReason"]
+
+_MOST_LEARNED: Final = 100
+_MOST_GROUPS: Final = 2_000
+_MOST_DEPARTED: Final = 8_192
+_NEVER: Final = float("-inf")
+
+DEAF_TTL: Final = 5.0
+"""The longest life in L1, in seconds, while invalidations by others are not heard."""
+
+
+class Memory:
+    """Entries in L1, and what must not come into it.
+
+    An entry is kept only if its key was neither deleted nor written since the work on it began:
+    `began()` gives the place in the sequence of deletes that `keep` is to be called with.
+    """
+
+    def __init__(self, store: L1Store, clock: Callable[[], float]) -> None:
+        self.store = store
+        self.find = store.find
+        self.marks = Marks()
+        self.patterns = Patterns()
+        self.counts = Counts()
+        self.hot = HotKeys()
+        self.now = self._now = clock
+        # Guards the marks' changes, the sequence and the fields below.
+        self.lock = threading.Lock()
+        self._deaf_until: float | None = None
+        self._sequence = 0
+        self._writing: dict[str, list[bool]] = {}
+        self._departed: dict[str, int] = {}
+        self._departed_before = 0
+        self._groups: dict[tuple[object, ...], Group] = {}
+        store.on_harvest = self._harvested
+        store.on_evict = _evicted
+
+    def began(self) -> tuple[int, int]:
+        """Give the place in the sequence of deletes, and the epoch of marks."""
+        return self._sequence, self.marks.epoch
+
+    def look(self, key: str) -> Look:
+        """Look for `key`, without counting; drop what is void."""
+        entry = self.find(key)
+        if entry is None:
+            return MISS, None, self._reason(key)
+        group = entry.group
+        if group.epoch != self.marks.epoch and not self._renew(key, entry):
+            return MISS, None, "invalidated"
+        now = self._now()
+        if entry.expires > now:
+            return FRESH, entry, "absent"
+        group = entry.group
+        if isinstance(group, Detail):
+            if now < group.fresh_until:
+                return (REFRESH if now >= group.eager_from else FRESH), entry, "absent"
+            if now < group.keep_until:
+                return STALE, entry, "expired"
+        return MISS, None, "expired"
+
+    def keep(
+        self,
+        key: str,
+        frame: Frame,
+        began: tuple[int, int],
+        lives: tuple[float, float],
+        pattern: PatternCounts,
+        policy: Policy,
+    ) -> bool:
+        """Keep the value of a frame; `lives` are the seconds that it is fresh, and then stale.
+
+        False when the key was deleted or written since `began`, or has no room.
+        """
+        sequence, epoch = began
+        life, stale = lives
+        now = self._now()
+        if self._deaf_until is not None:
+            life = min(life, DEAF_TTL)
+        if policy.is_plain and not frame.is_error and frame.note is None:
+            group = self._group(pattern, frame.tags, policy, epoch)
+            entry = Entry(frame.value, now + life, 0, group)
+        else:
+            detail = Detail(epoch, pattern, frame.tags, policy)
+            detail.fresh_until = now + life
+            detail.keep_until = now + life + stale
+            detail.note = frame.note
+            detail.is_error = frame.is_error
+            share = policy.eager_at
+            detail.eager_from = now + life * (1 if share is None else share)
+            # What has to be looked at on every hit never passes as plain.
+            looked_at = frame.is_error or policy.copy == "on_read"
+            entry = Entry(frame.value, _NEVER if looked_at else detail.eager_from, 0, detail)
+        with self.lock:
+            if self._departed.get(key, 0) > sequence or sequence < self._departed_before:
+                self.counts.refused += 1
+                return False
+            kept = self.store.put(key, entry)
+        if kept:
+            self.counts.l1_puts += 1
+            pattern.puts += 1
+        return kept
+
+    def begin_write(self, key: str) -> tuple[int, int]:
+        """Forget `key` since it is about to be written; give what `keep` wants."""
+        with self.lock:
+            self._depart(key)
+            others = self._writing.setdefault(key, [])
+            for place in range(len(others)):
+                others[place] = True
+            others.append(bool(others))
+            return self._sequence, self.marks.epoch
+
+    def end_write(self, key: str) -> bool:
+        """Tell whether nobody else wrote `key` meanwhile: then it is known what L2 holds."""
+        with self.lock:
+            others = self._writing[key]
+            was_overlapped = any(others)
+            others.pop()
+            if not others:
+                del self._writing[key]
+            return not was_overlapped
+
+    def depart(self, keys: Iterable[str]) -> None:
+        """Forget `keys`, and let nothing in for them that was begun before now."""
+        with self.lock:
+            for key in keys:
+                self._depart(key)
+
+    def _depart(self, key: str) -> None:
+        self._sequence += 1
+        self._departed.pop(key, None)
+        self._departed[key] = self._sequence
+        entry = self.store.remove(key)
+        if entry is not None:
+            entry.group.pattern.invalidations += 1
+        if len(self._departed) > _MOST_DEPARTED:
+            self._departed_before = self._departed.pop(next(iter(self._departed)))
+
+    def mark(self, kind: MarkKind, what: str, stamp: float) -> None:
+        """Make void what is older than now and concerned; entries drop when they are looked at."""
+        with self.lock:
+            self.marks.add(kind, what, stamp)
+            self._groups.clear()
+
+    def deafen(self) -> None:
+        """Shorten all lives, present and coming: what others invalidate is not heard any more."""
+        with self.lock:
+            if self._deaf_until is None:
+                self._deaf_until = self._now() + DEAF_TTL
+                self.marks.epoch += 1
+                self._groups.clear()
+
+    def flush(self) -> None:
+        """Forget every entry, and let nothing in that was begun before now; hear again."""
+        with self.lock:
+            self._deaf_until = None
+            self._sequence += 1
+            self._departed_before = self._sequence
+            self._departed.clear()
+            self.store.forget_all()
+
+    def walk(self) -> None:
+        """Move the hits of all entries to the counts of their patterns, and learn the hot keys."""
+        best = sorted(
+            ((entry.hits // HIT, key) for key, entry in self.store.entries()), reverse=True
+        )
+        self.store.harvest()
+        for hits, key in best[:_MOST_LEARNED]:
+            if hits and not self.hot.holds(key):
+                self.hot.add(key, hits)
+
+    def after_fork_in_child(self) -> None:
+        """Begin empty: what was invalidated before the child listens would be missed."""
+        self.lock = threading.Lock()
+        self._deaf_until = None
+        self._writing = {}
+        self.store.renew()
+        self._departed.clear()
+        self._groups.clear()
+        self.counts.clear()
+        self.patterns.clear()
+
+    def _renew(self, key: str, entry: Entry) -> bool:
+        """Compare an entry of an earlier epoch with the marks since; False when it was void."""
+        with self.lock:
+            group = entry.group
+            if self.marks.voids_entry(key, group.tags, group.epoch):
+                if self.find(key) is entry:
+                    self.store.remove(key)
+                    group.pattern.invalidations += 1
+                return False
+            epoch = self.marks.epoch
+            if self._deaf_until is not None:
+                _shorten(entry, self._deaf_until)
+            if isinstance(group, Detail):
+                group.epoch = epoch
+            else:
+                entry.group = self._group(group.pattern, group.tags, group.policy, epoch)
+            return True
+
+    def _group(
+        self, pattern: PatternCounts, tags: tuple[str, ...], policy: Policy, epoch: int
+    ) -> Group:
+        key = (pattern.pattern, tags, id(policy), epoch)
+        group = self._groups.get(key)
+        # The policy is compared as well: another one may have got the number of one that is gone.
+        if group is None or group.policy is not policy or group.pattern is not pattern:
+            group = Group(epoch, pattern, tags, policy)
+            if len(self._groups) >= _MOST_GROUPS:
+                self._groups.clear()
+            self._groups[key] = group
+        return group
+
+    def _reason(self, key: str) -> MissReason:
+        if key in self._departed:
+            return "invalidated"
+        return "evicted" if self.store.was_evicted(key) else "absent"
+
+    def _harvested(self, key: str, entry: Entry, hits: int) -> None:
+        entry.group.pattern.l1_hits += hits
+        self.hot.add_known(key, hits)
+
+
+def _shorten(entry: Entry, until: float) -> None:
+    entry.expires = min(entry.expires, until)
+    group = entry.group
+    if isinstance(group, Detail):
+        group.fresh_until = min(group.fresh_until, until)
+
+
+def _evicted(_: str, entry: Entry) -> None:
+    entry.group.pattern.evictions += 1

@@ -1,0 +1,198 @@
+"""Keeping what was loaded: how long it lives, in L2 under the lease, in L1 below that."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING, Any
+
+import attrs
+from msgspec.structs import replace
+
+from ..exceptions import CacheCodecError
+from .codec import Frame
+from .entry import Detail
+from .l2 import L2Down, unreachable
+from .lookup import copied
+from .policy import NOT_MODIFIED, Loaded
+from .responses import is_response
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .drive import Steps
+    from .entry import Entry
+    from .flight import Flight
+    from .loading import LoadRequest
+    from .lookup import Lookup, Second
+    from .policy import Policy, Previous
+
+__all__ = ["Lives", "Storing"]
+
+
+@attrs.frozen(kw_only=True)
+class Lives:
+    """How long an entry lives where its call does not say, in seconds."""
+
+    l1_ttl: float
+    l2_ttl: float
+    has_l2: bool
+    share: Callable[[], float] = random.random
+    """Gives the share of the jitter that is taken off, from 0 to 1."""
+
+    def of(self, ttl: float | None, policy: Policy) -> tuple[float, float]:
+        """Give the life in all, shortened by jitter, and the longest in L1."""
+        if ttl is None:
+            ttl = policy.ttl
+        life = (self.l2_ttl if self.has_l2 else self.l1_ttl) if ttl is None else ttl
+        if policy.jitter:
+            life *= 1 - policy.jitter * self.share()
+        return life, self.l1_ttl if ttl is None else ttl
+
+
+class Storing:
+    """Makes frames of what loaders give, and keeps them."""
+
+    def __init__(self, lookup: Lookup, lives: Lives) -> None:
+        self._lookup = lookup
+        self._memory = lookup.memory
+        self._second = lookup.second
+        self.lives = lives
+
+    def now(self) -> float:
+        """Give the time that stamps are taken of."""
+        return self._memory.now() if self._second is None else self._second.level2.now()
+
+    def framed(
+        self,
+        request: LoadRequest,
+        value: Any,
+        before: Previous | None,
+        stamp: float | None,
+        took: float,
+    ) -> Frame:
+        """Make a frame of what a loader gave; raises ValueError where that makes no sense."""
+        ttl, tags, note = request.ttl, request.tags, None
+        if isinstance(value, Loaded):
+            ttl = value.ttl if value.ttl is not None else ttl
+            tags = tags if value.tags is None else tuple(value.tags)
+            note, value = value.note, value.value
+        if value is NOT_MODIFIED:
+            if before is None:
+                raise ValueError(
+                    f"the loader of {request.key!r} says not modified, but there was no value"
+                )
+            value, note = before.value, note or before.note
+            request.pattern.unchanged += 1
+        life, l1_ttl = self.lives.of(ttl, request.policy)
+        request.pattern.ttl = life
+        now = self.now()
+        return Frame(
+            value=value,
+            created=now if stamp is None else stamp,
+            expires=now + life,
+            keep_until=now + life + request.policy.keeps_for,
+            l1_ttl=l1_ttl,
+            tags=tags,
+            note=note,
+            load_seconds=took,
+        )
+
+    def framed_error(self, request: LoadRequest, error: Exception) -> Frame:
+        """Make a frame of an exception that is to be kept."""
+        now = self.now()
+        until = now + request.policy.negative_ttl
+        return Frame(
+            value=error,
+            created=now,
+            expires=until,
+            keep_until=until,
+            l1_ttl=request.policy.negative_ttl,
+            tags=request.tags,
+            is_error=True,
+        )
+
+    def frame_of(self, entry: Entry) -> Frame:
+        """Tell of an entry of L1 what a frame would."""
+        group, ahead = entry.group, self.now() - self._memory.now()
+        if isinstance(group, Detail):
+            keep_until = ahead + group.keep_until
+            expires, note = keep_until - group.policy.keeps_for, group.note
+        else:
+            keep_until = expires = ahead + entry.expires
+            note = None
+        return Frame(
+            value=entry.value,
+            created=0.0,
+            expires=expires,
+            keep_until=keep_until,
+            tags=group.tags,
+            note=note,
+        )
+
+    def store(self, flight: Flight, request: LoadRequest, frame: Frame) -> Steps[None]:
+        """Keep what was loaded, unless its key was deleted since the load began."""
+        if is_response(frame.value):
+            self._memory.counts.unstorable += 1
+            yield from self.release(flight)
+            return
+        second, token = self._second, flight.token
+        if (
+            second is not None
+            and token is not None
+            and not (yield from self._put(second, token, request, frame))
+        ):
+            return
+        life = frame.expires - self.now()
+        most = life if frame.l1_ttl is None else min(life, frame.l1_ttl)
+        self.keep(flight, request, frame, life=most, until=frame.keep_until)
+
+    def keep(
+        self, flight: Flight, request: LoadRequest, frame: Frame, *, life: float, until: float
+    ) -> None:
+        """Keep a value in L1: fresh for `life` seconds, stale up to the time `until`."""
+        if request.policy.copy == "on_read":
+            frame = replace(frame, value=copied(frame.value, request.policy))
+        stale = max(0.0, until - self.now() - life)
+        self._memory.keep(
+            request.key, frame, flight.began, (life, stale), request.pattern, request.policy
+        )
+
+    def _put(self, second: Second, token: bytes, request: LoadRequest, frame: Frame) -> Steps[bool]:
+        """Write to L2; False when the key was deleted since the load began."""
+        counts, key = self._memory.counts, request.key
+        wire = replace(frame, value=_name_of(frame.value)) if frame.is_error else frame
+        try:
+            data = second.codec.encode(second.namespace, key, wire, request.type)
+        except CacheCodecError as exc:
+            yield from self._release(second, token, key)
+            self._lookup.unstorable(key, exc)
+            return True
+        try:
+            seconds = frame.keep_until - self.now()
+            accepted = yield from second.level2.put(key, data, seconds, token)
+        except L2Down as exc:
+            if self._lookup.raises:
+                raise unreachable(exc) from exc
+            return True
+        if not accepted:
+            counts.refused += 1
+            return False
+        counts.l2_puts += 1
+        counts.bytes_written += len(data)
+        return True
+
+    def release(self, flight: Flight) -> Steps[None]:
+        """Give the lease of a flight back, if it has one."""
+        if self._second is not None and flight.token is not None:
+            yield from self._release(self._second, flight.token, flight.key)
+
+    def _release(self, second: Second, token: bytes, key: str) -> Steps[None]:
+        try:
+            yield from second.level2.release(key, token)
+        except L2Down:  # then it ends by itself
+            return
+
+
+def _name_of(error: object) -> tuple[str, str]:
+    kind = type(error)
+    return f"{kind.__module__}.{kind.__qualname__}", str(error)

@@ -1,0 +1,196 @@
+"""Changing entries: setting, deleting, invalidating, in both levels and in all processes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
+
+from ..exceptions import CacheCodecError
+from .codec import Frame
+from .l2 import L2Down, unreachable
+from .lookup import copied
+from .responses import is_response
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from .drive import Steps
+    from .flight import Flights
+    from .lookup import Lookup
+    from .marks import MarkKind
+    from .policy import Policy
+    from .storing import Lives
+
+__all__ = ["Writer"]
+
+
+class Writer:
+    """Sets, deletes and invalidates."""
+
+    def __init__(self, lookup: Lookup, flights: Flights, lives: Lives) -> None:
+        self._lookup = lookup
+        self._memory = lookup.memory
+        self._second = lookup.second
+        self._flights = flights
+        self._lives = lives
+
+    def set(
+        self,
+        key: str,
+        value: Any,
+        ttl: float | None,
+        tags: tuple[str, ...],
+        policy: Policy,
+        type_: object,
+    ) -> Steps[None]:
+        """Store one value; what was being loaded under its key is not kept any more."""
+        yield from self.set_many({key: value}, ttl, tags, policy, type_)
+
+    def set_many(
+        self,
+        values: Mapping[str, Any],
+        ttl: float | None,
+        tags: tuple[str, ...],
+        policy: Policy,
+        type_: object,
+    ) -> Steps[None]:
+        """Store several values in one round trip."""
+        for key, value in values.items():
+            if is_response(value):
+                raise CacheCodecError(
+                    "value",
+                    f"{key!r}: a {type(value).__name__} belongs to one request and cannot be "
+                    "shared; cache what it is made of, or use the cached responses of the adapters",
+                )
+        yield from self._link()
+        frames = {key: self._frame(value, ttl, tags, policy) for key, value in values.items()}
+        items = self._encoded(frames, type_)
+        began = {key: self._memory.begin_write(key) for key in frames}
+        alone: dict[str, bool] = {}
+        try:
+            self._flights.ground(frames)
+            yield from self._put(items, [key for key in frames if key not in items])
+        finally:
+            for key in frames:
+                alone[key] = self._memory.end_write(key)
+        for key, frame in frames.items():
+            if alone[key]:
+                self._keep(key, frame, began[key], policy)
+            else:
+                # Which of the values written at once came last, only L2 knows.
+                self._memory.depart((key,))
+
+    def _link(self) -> Steps[None]:
+        second = self._second
+        if second is not None and not second.backplane.first_try.done():
+            yield from self._lookup.first_link()
+
+    def _frame(self, value: Any, ttl: float | None, tags: tuple[str, ...], policy: Policy) -> Frame:
+        life, l1_ttl = self._lives.of(ttl, policy)
+        second = self._second
+        created = self._memory.now() if second is None else second.level2.stamp()
+        return Frame(
+            value=value,
+            created=created,
+            expires=created + life,
+            keep_until=created + life + policy.keeps_for,
+            l1_ttl=l1_ttl,
+            tags=tags,
+        )
+
+    def _encoded(
+        self, frames: Mapping[str, Frame], type_: object
+    ) -> dict[str, tuple[bytes, float]]:
+        second = self._second
+        if second is None:
+            return {}
+        items: dict[str, tuple[bytes, float]] = {}
+        for key, frame in frames.items():
+            try:
+                data = second.codec.encode(second.namespace, key, frame, type_)
+            except CacheCodecError as exc:
+                self._lookup.unstorable(key, exc)
+            else:
+                items[key] = data, frame.keep_until - frame.created
+        return items
+
+    def _put(self, items: Mapping[str, tuple[bytes, float]], unwritable: list[str]) -> Steps[None]:
+        second = self._second
+        if second is None:
+            return
+        counts = self._memory.counts
+        try:
+            if unwritable:
+                # L2 may hold an older value, which must not come back.
+                yield from second.level2.delete(unwritable)
+            if items:
+                yield from second.level2.put_many(
+                    (key, data, seconds) for key, (data, seconds) in items.items()
+                )
+        except L2Down as exc:
+            second.level2.keep_unsent("key", (*items, *unwritable))
+            if self._lookup.raises:
+                raise unreachable(exc) from exc
+            return
+        counts.l2_puts += len(items)
+        counts.bytes_written += sum(len(data) for data, _ in items.values())
+
+    def _keep(self, key: str, frame: Frame, began: tuple[int, int], policy: Policy) -> None:
+        life = frame.expires - frame.created
+        most = life if frame.l1_ttl is None else min(life, frame.l1_ttl)
+        pattern = self._memory.patterns.of_key(key)
+        pattern.ttl = life
+        if policy.copy == "on_read":
+            frame = replace(frame, value=copied(frame.value, policy))
+        stale = life - most + policy.keeps_for
+        self._memory.keep(key, frame, began, (most, stale), pattern, policy)
+
+    def delete(self, keys: Sequence[str]) -> Steps[None]:
+        """Remove values; what is being loaded under their keys is not kept any more."""
+        if not keys:
+            return
+        yield from self._link()
+        self._memory.depart(keys)
+        self._flights.ground(keys)
+        if self._second is None:
+            return
+        try:
+            yield from self._second.level2.delete(keys)
+        except L2Down as exc:
+            if self._lookup.raises:
+                raise unreachable(exc) from exc
+        finally:
+            # In between somebody may have read the old value in L2.
+            self._memory.depart(keys)
+
+    def invalidate(
+        self, tags: Iterable[str], prefix: str | None, *, everything: bool
+    ) -> Steps[None]:
+        """Make void what has one of `tags`, begins with `prefix`, or is there at all."""
+        tags = tuple(dict.fromkeys(tags))
+        yield from self._link()
+        if tags:
+            yield from self._mark("tag", tags)
+        if prefix is not None:
+            yield from self._mark("prefix", (prefix,))
+        if everything:
+            yield from self._mark("everything", ("",))
+
+    def _mark(self, kind: MarkKind, what: tuple[str, ...]) -> Steps[None]:
+        second = self._second
+        for each in what:
+            self._memory.mark(kind, each, 0.0)
+        if second is None:
+            return
+        level2 = second.level2
+        try:
+            if kind == "tag":
+                yield from level2.mark_tags(what)
+            else:
+                yield from level2.stand(what[0] if kind == "prefix" else None)
+        except L2Down as exc:
+            for each in what:
+                self._memory.mark(kind, each, level2.now())
+            if self._lookup.raises:
+                raise unreachable(exc) from exc
