@@ -52,6 +52,38 @@ def existing(*paths: str) -> list[str]:
     return [path for path in paths if Path(path).exists()]
 
 
+def install_debian(session: nox.Session, missing: str, *packages: str) -> None:
+    """Let root install Debian packages; anybody else is told what is `missing`."""
+    if os.geteuid() != 0 or not shutil.which("apt-get"):
+        session.error(f"{missing}: install {', '.join(packages)}")
+    # The run level keeps a server that is installed from being started.
+    env = {"DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
+    apt = ("apt-get", "-qq")
+    session.run(*apt, "update", external=True, env=env)
+    session.run(
+        *(*apt, "-y", "--no-install-recommends", "install", *packages),
+        external=True,
+        silent=True,
+        env=env,
+    )
+
+
+def ensure_redis(session: nox.Session) -> None:
+    """See to the second server of the tests, which no wheel holds, and to what makes its keys."""
+    if not (shutil.which("redis-server") and shutil.which("openssl")):
+        missing = "the tests need redis-server and openssl"
+        install_debian(session, missing, "redis-server", "openssl")
+
+
+def ensure_compiler(session: nox.Session) -> None:
+    """See to the compiler that ``tdigest`` is built with."""
+    script = "import sysconfig; print(sysconfig.get_path('include'))"
+    headers = session.run("python", "-c", script, silent=True) or ""
+    if shutil.which("gcc") and Path(headers.strip(), "Python.h").exists():
+        return
+    install_debian(session, "tdigest needs gcc and Python.h", "gcc", "libc6-dev", "python3-dev")
+
+
 @nox.session
 def lint(session: nox.Session) -> None:
     """Style, spelling, import floors, dependencies, dead code."""
@@ -77,6 +109,8 @@ def types(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Everything on the oldest Python found, the unit tests on all others."""
     install(session, "test")
+    if session.python == OLDEST:
+        ensure_redis(session)
     if session.posargs:
         session.run("pytest", *session.posargs)
     elif session.python == OLDEST:
@@ -90,31 +124,12 @@ def tests(session: nox.Session) -> None:
 @nox.session(python=PYTHONS[0])
 def lowest(session: nox.Session) -> None:
     """Unit and integration tests on the oldest versions of the dependencies that we promise."""
+    ensure_redis(session)
     install(session, "test", extras=",".join(LOWEST), pins="constraints-lowest.txt")
     session.run(
         # Old releases use what newer ones beneath them have deprecated: not ours to mend.
         *("pytest", "-W", "ignore::DeprecationWarning", "-W", "ignore::PendingDeprecationWarning"),
         *(session.posargs or existing("tests/unit", "tests/integration")),
-    )
-
-
-def ensure_compiler(session: nox.Session) -> None:
-    """On Debian, root installs the compiler that ``tdigest`` is built with, where it lacks."""
-    script = "import sysconfig; print(sysconfig.get_path('include'))"
-    headers = session.run("python", "-c", script, silent=True) or ""
-    if shutil.which("gcc") and Path(headers.strip(), "Python.h").exists():
-        return
-    if os.geteuid() != 0 or not shutil.which("apt-get"):
-        session.error("tdigest needs gcc and Python.h: install gcc, libc6-dev and python3-dev")
-    apt = ("apt-get", "-qq")
-    env = {"DEBIAN_FRONTEND": "noninteractive"}
-    packages = ("gcc", "libc6-dev", "python3-dev")
-    session.run(*apt, "update", external=True, env=env)
-    session.run(
-        *(*apt, "-y", "--no-install-recommends", "install", *packages),
-        external=True,
-        silent=True,
-        env=env,
     )
 
 
@@ -169,6 +184,7 @@ def wheel(session: nox.Session) -> None:
 @nox.session
 def soak(session: nox.Session) -> None:
     """Run the long campaigns whole; the tests session runs them in a bounded form."""
+    ensure_redis(session)
     install(session, "test")
     session.run("pytest", "-m", "soak", "--timeout=3600", *(session.posargs or ["tests"]))
 
@@ -176,6 +192,7 @@ def soak(session: nox.Session) -> None:
 @nox.session
 def bench(session: nox.Session) -> None:
     """Measure beside the peers, in an environment of their own."""
+    ensure_redis(session)
     install(session, "test", "bench")
     session.run("pytest", "--timeout=0", "-s", *(session.posargs or ["benchmarks"]))
 

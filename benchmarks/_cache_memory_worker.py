@@ -1,8 +1,8 @@
 """A process that fills one cache and prints what resident memory it took, in bytes, as JSON.
 
-Usage: ``python -m benchmarks._cache_memory_worker CONTENDER fill|churn``.  Keys and values are made
-before, and are the same objects for all, so that only what the cache adds is seen.  ``fill`` puts in
-as many entries as it holds, ``churn`` four times as many.
+Usage: ``python -m benchmarks._cache_memory_worker CONTENDER fill|churn``.  Keys and value exist
+before, so that only what the cache adds is seen.  ``fill`` puts in as many entries as it holds,
+``churn`` four times as many.
 """
 
 from __future__ import annotations
@@ -11,17 +11,13 @@ import gc
 import json
 import sys
 import time
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from benchmarks._memory_worker import resident
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 ENTRIES: Final = 100_000
 CHURN: Final = 4
 TTL: Final = 3_600.0
-Fill = "Callable[[list[str], object], object]"
 
 
 def ours(keys: list[str], value: object) -> object:

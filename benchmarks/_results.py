@@ -24,6 +24,9 @@ _PACKAGES: Final = (
     "opentelemetry-sdk",
     "prometheus-flask-exporter",
     "prometheus-fastapi-instrumentator",
+    "cachetools",
+    "cachebox",
+    "theine",
 )
 
 

@@ -22,6 +22,8 @@ TITLES: Final = {
     "startup": "Start",
     "memory": "Memory",
     "accuracy": "Accuracy",
+    "cache_hit_ratio": "Cache: what the first level misses",
+    "cache_memory": "Cache: memory of an entry",
 }
 HEAD: Final = """# Performance
 

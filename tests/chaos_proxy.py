@@ -9,6 +9,8 @@ import threading
 import time
 from typing import Literal, Self
 
+from tests.servers import free_port
+
 __all__ = ["ChaosProxy", "Mode"]
 
 Mode = Literal["pass", "delay", "tarpit", "half_close"]
@@ -38,7 +40,7 @@ class ChaosProxy:
         self._seconds = 0.0
         self._pairs: set[_Pair] = set()
         self._listener: socket.socket | None = None
-        self.port = 0
+        self.port = free_port()
         self._listen()
 
     @property
@@ -109,7 +111,6 @@ class ChaosProxy:
             listener.bind(("127.0.0.1", self.port))
             listener.listen(128)
             self._listener = listener
-            self.port = int(listener.getsockname()[1])
         threading.Thread(target=self._accept, args=(listener,), daemon=True).start()
 
     def _accept(self, listener: socket.socket) -> None:
@@ -145,7 +146,8 @@ class ChaosProxy:
                     time.sleep(seconds)
                 if mode in ("pass", "delay"):
                     sink.sendall(data)
-            sink.shutdown(socket.SHUT_WR)
+            if not pair.was_reset:
+                sink.shutdown(socket.SHUT_WR)
         except OSError:
             pair.reset()
         finally:
@@ -167,6 +169,7 @@ class _Pair:
         self._server = server
         self._lock = threading.Lock()
         self._ways = 2
+        self.was_reset = False
         # Only then has the kernel sent the resets: a thread that reads keeps a socket alive.
         self.ended = threading.Event()
 
@@ -181,6 +184,7 @@ class _Pair:
             return self._ways == 0
 
     def reset(self) -> None:
+        self.was_reset = True
         for sock in (self._client, self._server):
             _reset(sock)
 

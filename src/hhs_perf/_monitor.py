@@ -39,8 +39,8 @@ class Monitor:
 
     Nothing runs before `start()`, or before the first request where an adapter is mounted: then
     a thread moves observations into slots each second and judges SLAs and alerts every
-    `HHS_PERF_EVALUATE_EVERY` seconds. With `tick=False` there never is a thread: recording and
-    reading see to it themselves.
+    `HHS_PERF_EVALUATE_EVERY` seconds, and the cache is warmed. With `tick=False` there never is a
+    thread: recording and reading see to it themselves, and `cache.warm_now()` warms.
     """
 
     def __init__(
@@ -156,13 +156,17 @@ class Monitor:
         from .cache.tiered import TieredCache  # noqa: PLC0415 - likewise
 
         with self._lock:
-            if self._cache is None:
+            cache = self._cache
+            if cache is None:
                 cache = TieredCache.from_settings(
                     self.settings, clock=self.clock, faults=self._faults
                 )
                 self.metrics.feed_from(Feed(cache.core, self.collectors.cache))
                 self._cache = cache
-            return self._cache
+            warms = self.is_started and self._ticker is not None
+        if warms:
+            cache.warming.start()
+        return cache
 
     def add_sla(self, sla: Sla) -> None:
         """Judge `sla` from now on, in place of one of the same name."""
@@ -234,14 +238,18 @@ class Monitor:
         return f"{self.reader.generation()}-{hash(state)}"
 
     def start(self) -> None:
-        """Start the tick, unless it runs or was not wanted."""
+        """Start the tick and the warm-ups, unless they run or the tick was not wanted."""
         with self._lock:
             if self.is_started or not self.is_enabled:
                 return
             self.is_started = True
-            if self._ticker is not None:
-                self._ticker.start()
-                self.metrics.use_ticks(ticking=True)
+            if self._ticker is None:
+                return
+            self._ticker.start()
+            self.metrics.use_ticks(ticking=True)
+            cache = self._cache
+        if cache is not None:
+            cache.warming.start()
 
     def ensure_started(self) -> None:
         """Do as `start`, at the price of one comparison once that was done."""

@@ -16,6 +16,7 @@ import time
 import tracemalloc
 import zlib
 from collections import Counter
+from functools import partial
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -119,14 +120,16 @@ def judged(
     codec: Codec, data: bytes, type_: object, seen: Counter[str], place: tuple[str, str]
 ) -> Frame | None:
     """Decode and peek; collect the reason, or give the frame that was read."""
-    for read in (codec.peek, codec.decode):
+    found = None
+    for read in (partial(codec.peek, *place, data), partial(codec.decode, *place, data, type_)):
+        found = reason = None
         try:
-            found = read(*place, data, *([type_] if read == codec.decode else []))
+            found = read()
         except CacheCodecError as error:
-            seen[error.reason] += 1
-            assert error.reason in REASONS
-            found = None
-    return found if isinstance(found, Frame) else None
+            reason = error.reason
+            seen[reason] += 1
+        assert reason is None or reason in REASONS
+    return found
 
 
 PLACE = ("shop", "account:7")

@@ -24,7 +24,9 @@ scalars = (
     | st.datetimes(timezones=st.none() | st.just(dt.UTC))
     | st.uuids()
 )
-hashables = st.recursive(scalars, lambda inner: st.lists(inner, max_size=3).map(tuple), max_leaves=4)
+hashables = st.recursive(
+    scalars, lambda inner: st.lists(inner, max_size=3).map(tuple), max_leaves=4
+)
 values = st.recursive(
     scalars,
     lambda inner: (
@@ -37,7 +39,16 @@ values = st.recursive(
     max_leaves=6,
 )
 templates = st.sampled_from(
-    ["{a}:{b}", "{a}-{b}", "x:{a}.{b}:y", "{a} and {b}", "{a}'{b}", "{a}~{b}", "{a}({b})", "{b}e+{a}"]
+    [
+        "{a}:{b}",
+        "{a}-{b}",
+        "x:{a}.{b}:y",
+        "{a} and {b}",
+        "{a}'{b}",
+        "{a}~{b}",
+        "{a}({b})",
+        "{b}e+{a}",
+    ]
 )
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import copy
 import math
+import random
 from collections import deque
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -116,6 +118,28 @@ def test_hits_and_evictions_are_those_of_the_paper(
     assert cache._small.living() == list(model.small)
     assert cache._main.living() == list(model.main)
     assert {key for key in range(26 * 26) if key in cache._ghost} <= set(model.ghost)
+
+
+@pytest.mark.parametrize("size", [1, 2, 5, 10, 11, 20, 33, 50, 52])
+def test_long_runs_are_those_of_the_paper_too(size: int) -> None:
+    """Popularity that shifts, with scans: both queues and the ghost are full and in use."""
+    rng = random.Random(size)
+    cache: S3FIFOCache[int, int] = S3FIFOCache(size)
+    model = Model(size)
+    evicted: list[int] = []
+    cache.on_evict = lambda key, _: evicted.append(key)
+    for turn in range(6_000):
+        key = min(int(rng.paretovariate(0.8)), 500) + turn // 2_000 * 100
+        if turn % 500 > 450:
+            key = 10_000 + turn
+        hit = model.read(key)
+        assert (cache.get(key) is not None) == hit
+        if not hit:
+            cache[key] = key
+            model.write(key)
+    assert evicted == model.evicted
+    assert cache._small.living() == list(model.small)
+    assert cache._main.living() == list(model.main)
 
 
 keys = st.integers(0, 12)

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from .address import Address, masked
 from .clients import (
+    answered_errors,
     async_client,
     backend_errors,
     close_async_client,
     subscriber_client,
     sync_client,
 )
+from .reading import LoopReader, ThreadReader
 
 __all__ = [
     "Address",
+    "LoopReader",
+    "ThreadReader",
+    "answered_errors",
     "async_client",
     "backend_errors",
     "close_async_client",

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .address import Address
 
 __all__ = [
+    "answered_errors",
     "async_client",
     "backend_errors",
     "close_async_client",
@@ -89,6 +90,14 @@ def backend_errors() -> tuple[type[BaseException], ...]:
 
     # Time-outs, asyncio's too, are OSError; what a cluster raises is no RedisError.
     return (exceptions.RedisError, exceptions.RedisClusterException, OSError)
+
+
+def answered_errors() -> tuple[type[BaseException], ...]:
+    """Give those of `backend_errors` that a server sends as the answer to one command."""
+    _require_redis()
+    from redis.exceptions import ResponseError  # noqa: PLC0415 - optional
+
+    return (ResponseError,)
 
 
 def _require_redis() -> None:

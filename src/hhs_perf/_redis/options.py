@@ -47,10 +47,10 @@ def sentinel_options(address: Address, options: dict[str, Any]) -> dict[str, Any
 
 
 def _nameless(known: frozenset[str]) -> dict[str, Any]:
-    """Keep new connections from telling the server their library's name, which takes round trips."""
-    return (
-        {"driver_info": None} if "driver_info" in known else {"lib_name": None, "lib_version": None}
-    )
+    """Keep connections from telling the server their library's name, which takes round trips."""
+    if "driver_info" in known:
+        return {"driver_info": None}
+    return {"lib_name": None, "lib_version": None}
 
 
 def _tls(address: Address) -> dict[str, Any]:

@@ -65,8 +65,9 @@ def unpacked(payload: bytes, read: ReadAs) -> object:
         return read.decode(payload)
     except msgspec.DecodeError as exc:
         is_of_another_type = isinstance(exc, msgspec.ValidationError) and read.typed
-        reason = "type" if is_of_another_type else "value"
-        raise CacheCodecError(reason, f"cannot be read: {exc}") from exc
+        raise CacheCodecError(
+            "type" if is_of_another_type else "value", f"cannot be read: {exc}"
+        ) from exc
     except Exception as exc:
         raise CacheCodecError("value", f"cannot be read: {exc!r}") from exc
 

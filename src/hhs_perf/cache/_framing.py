@@ -31,6 +31,7 @@ __all__ = [
     "framed",
     "inflated",
     "opened",
+    "payload_of",
     "unpacked_extras",
 ]
 
@@ -147,6 +148,13 @@ def _no_frame(data: bytes) -> CacheCodecError:
     if data.startswith(_PREFIX[: len(data)]) and len(data) < HEAD_SIZE:
         return CacheCodecError("truncated", f"{len(data)} bytes are less than a head")
     return CacheCodecError("version", "written by another version of hhs_perf")
+
+
+def payload_of(data: bytes) -> bytes:
+    """Give the value's bytes out of what was just written: equal values have equal ones."""
+    *_, extras_size, size = _unpack_head(data)
+    at = HEAD_SIZE + extras_size
+    return data[at : at + size]
 
 
 def unpacked_extras(extras: bytes) -> tuple[str | None, tuple[str, ...]]:

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import TYPE_CHECKING, Final
+from typing import Final
 from uuid import UUID
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-__all__ = ["RecentKeys", "remembering"]
+__all__ = ["RecentKeys"]
 
 _MOST: Final = 1024
 _LONGEST: Final = 400
@@ -43,27 +40,3 @@ class RecentKeys:
         self.by_kinds.setdefault(kinds, {})[values] = key
         if len(values) == 1:
             self.by_kinds.setdefault(kinds[0], {})[values[0]] = key
-
-
-def remembering(
-    recent: RecentKeys, made: Callable[[tuple[object, ...], Mapping[str, object]], str]
-) -> Callable[[tuple[object, ...], Mapping[str, object]], str]:
-    """Wrap `made`, which makes keys of calls, so that it is asked for unknown ones only."""
-    # A closure, since this runs on every hit: looking up attributes would take half the time.
-    by_kinds = recent.by_kinds
-
-    def make(args: tuple[object, ...], kwargs: Mapping[str, object]) -> str:
-        if not kwargs:
-            if len(args) == 1:
-                known = by_kinds.get(type(args[0]))
-                found = None if known is None else known.get(args[0])
-            elif len(args) == 2:  # noqa: PLR2004 - what map and tuple cost is half of the time
-                known = by_kinds.get((type(args[0]), type(args[1])))
-                found = None if known is None else known.get(args)
-            else:
-                found = recent.find(args)
-            if found is not None:
-                return found
-        return made(args, kwargs)
-
-    return make

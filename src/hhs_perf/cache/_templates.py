@@ -52,6 +52,7 @@ class KeyTemplate:
         self._title = f"key template {text!r}"
         self._before, self._fields = _parsed(text)
         self.names: tuple[str, ...] = tuple(dict.fromkeys(each.name for each in self._fields))
+        self.paths = tuple(".".join((each.name, *each.attributes)) for each in self._fields)
 
     def render(self, values: Mapping[str, object]) -> str:
         """Fill the fields in; raises CacheKeyError naming a value that is missing or unfit."""

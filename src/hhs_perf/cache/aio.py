@@ -27,7 +27,7 @@ class AsyncFace:
         self._core = core
         self._run = core.run_async
 
-    async def get(self, key: str, default: Any = None, *, type: Any = None) -> Any:
+    async def get(self, key: str, default: Any = None, type: Any = None) -> Any:
         """Give the value of `key`, or `default` where there is none."""
         found = self._core.quick(key)
         if found is not None:
@@ -46,10 +46,10 @@ class AsyncFace:
     ) -> T:
         """Give the value of `key`; where there is none, that of `loader()`, and keep it."""
         found = self._core.quick(key)
-        if found is not None:
+        if found is not None and (policy is None or policy.copy == "never"):
             return cast("T", found.value)
         request = self._core.request(key, loader, ttl=ttl, tags=tags, policy=policy, type_=type)
-        return cast("T", await self._run(self._core.loading(request)))
+        return cast("T", await self._core.loading_async(request))
 
     async def refresh(
         self,
@@ -65,7 +65,7 @@ class AsyncFace:
         request = self._core.request(
             key, loader, ttl=ttl, tags=tags, policy=policy, type_=type, is_forced=True
         )
-        return cast("T", await self._run(self._core.loading(request)))
+        return cast("T", await self._core.loading_async(request))
 
     async def get_many(
         self,

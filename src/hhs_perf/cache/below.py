@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from .._breaker import Breaker
 from .._redis import Address, async_client, backend_errors, subscriber_client, sync_client
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Below"]
 
-_LISTEN_TIMEOUT = 1.0
+_LISTEN_TIMEOUT: Final = 1.0
+_PROBE_AT_MOST: Final = 0.25
 
 
 class Below:
@@ -37,9 +38,17 @@ class Below:
         memory, timeout = core.memory, options.l2_timeout
         names = Names(options.namespace)
         self.address = address
-        self.breaker = Breaker(clock, probe_at_most=0.25)
-        self.link = SyncLink(lambda: sync_client(address, timeout=timeout))
-        self.links = AsyncLinks(lambda: async_client(address, timeout=timeout))
+        self.breaker = Breaker(
+            clock,
+            probe_at_most=_PROBE_AT_MOST,
+            # Redis may be silent, and then it takes longer to see that there is no link.
+            on_change=lambda state: memory.deafen() if state == "open" else None,
+        )
+        is_one = address.kind == "single"
+        self.link = SyncLink(lambda: sync_client(address, timeout=timeout), is_one_server=is_one)
+        self.links = AsyncLinks(
+            lambda: async_client(address, timeout=timeout), is_one_server=is_one
+        )
         level2 = Level2(names, self.breaker, memory, timeline, core.operations.record)
         self.coherence = Coherence(
             memory, core.flights, level2, self.link, core.faults, core.asked_to_warm
@@ -53,7 +62,7 @@ class Below:
         )
         self.level2 = level2
         self.second = Second(level2, self.backplane, options.codec)
-        memory.deafen()
+        memory.await_link()
 
     def close(self) -> None:
         """End the thread and the connections of threads; tasks close theirs with `aio.close()`."""

@@ -28,6 +28,7 @@ _MARKS: Final[dict[str, MarkKind]] = {"t": "tag", "p": "prefix", "e": "everythin
 # messages grow with the logarithm of its time only.
 _FIRST_EXTENSION: Final = 2.5
 _COMPARE_CLOCKS_EVERY: Final = 10.0
+_RESEND_EVERY: Final = 0.5
 
 
 class Coherence:
@@ -48,7 +49,7 @@ class Coherence:
         self._link = link
         self._faults = faults
         self._on_warm = on_warm
-        self._clocks_at = 0.0
+        self._clocks_at = self._resend_at = 0.0
         # Guards the list below.
         self._lock = threading.Lock()
         self._leases: list[tuple[float, float, Flight]] = []
@@ -101,9 +102,13 @@ class Coherence:
             self._probe()
             return
         now = self._memory.now()
+        if self._level2.unsent and now >= self._resend_at:
+            self._resend_at = now + _RESEND_EVERY
+            self._resend()
         if now >= self._clocks_at:
             self._clocks_at = now + _COMPARE_CLOCKS_EVERY
-            self._run_if_up(self._level2.ask_time())
+            self._level2.forget_time()
+            self._run_if_up(self._level2.ask_standing())
         for flight, seconds in self._due(now):
             token = flight.token
             if token is not None:
@@ -145,16 +150,25 @@ class Coherence:
         breaker = self._level2.breaker
         if not breaker.may_probe():
             return
-        waiting, calls = self._level2.unsent_calls()
         try:
             self._link.send("PING")
-            if calls:
-                self._link.scripts(calls)
         except Exception as exc:  # noqa: BLE001 - whatever it is, Redis is of no use yet
             breaker.failed(exc)
             return
-        self._level2.sent(waiting)
+        self._resend()
         breaker.succeeded()
+
+    def _resend(self) -> None:
+        """Repeat what Redis did not take; what it does not take now either goes on waiting."""
+        waiting, calls = self._level2.unsent_calls()
+        if not calls:
+            return
+        try:
+            self._link.scripts(calls)
+        except Exception as exc:  # noqa: BLE001 - likewise
+            self._level2.failed("resend", exc)
+        else:
+            self._level2.sent(waiting)
 
     def _run(self, steps: Steps[None]) -> None:
         run(steps, self._link)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from functools import cached_property
+from threading import get_ident
 from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from attrs import evolve
 
 from .._clock import Timeline
 from .._fork import renew_after_fork
 from ..exceptions import ConfigurationError
+from .calls import Calls
 from .drive import run_async
 from .entry import HIT
 from .flight import Flights
@@ -51,6 +55,9 @@ class Core:
         self.memory = Memory(store, clock.monotonic)
         self.flights = Flights()
         self.operations = Operations()
+        self.since = timeline.now()
+        """When counting began, in seconds since 1970."""
+        self.calls = Calls()
         self.on_warm: Callable[[str], None] | None = None
         self.below: Below | None = None
         if options.redis is not None:
@@ -77,7 +84,6 @@ class Core:
             and entry.group.epoch == self.memory.marks.epoch
         ):
             entry.hits += HIT
-            self.memory.counts.quick_hits += 1
             return entry
         return None
 
@@ -158,6 +164,10 @@ class Core:
         """How event loops answer."""
         return AsyncLinks(None) if self.below is None else self.below.links
 
+    def loading_async(self, request: LoadRequest) -> Awaitable[Any]:
+        """Answer a request in the running event loop."""
+        return self.run_async(self._loader.get_or_load(evolve(request, home=get_ident())))
+
     def run_async(self, steps: Steps[T]) -> Awaitable[T]:
         """Answer steps in the running event loop."""
         return run_async(steps, self.links.current())
@@ -170,10 +180,13 @@ class Core:
     def after_fork_in_child(self) -> None:
         """Begin empty and with connections of its own."""
         self.flights.after_fork_in_child()
+        self.calls.after_fork_in_child()
         self.memory.after_fork_in_child()
+        self.operations.clear()
+        self.since = self.lookup.wall()
         if self.below is not None:
             self.below.after_fork_in_child()
-            self.memory.deafen()
+            self.memory.await_link()
 
     def asked_to_warm(self, name: str) -> None:
         """Take that somebody, in whatever process, wants the warm-up of that name to run."""

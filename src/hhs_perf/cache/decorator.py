@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any, Final, Generic, ParamSpec, Protocol, Type
 
 import msgspec
 
+from ._hits import answering_hits
+from .calls import name_of
 from .core import checked_tags
 from .entry import HIT
 from .keys import KeyMaker
 from .policy import check_ttl
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from .core import Core
     from .drive import Steps
@@ -89,6 +91,22 @@ class _Plan(Generic[P, R]):
         self._type = type_
         self._knows_type = type_ is not None
         self.maker = KeyMaker(function, key, version)
+        # Where each caller gets a copy no entry may pass unseen, whoever stored it.
+        copies = policy is not None and policy.copy == "on_read"
+        self.find = _nothing if copies else core.memory.find
+        self.name = name_of(function)
+        core.calls.know(self)
+
+    def key_of(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str:
+        return self.maker.make(args, kwargs)
+
+    def answering_hits(self, otherwise: Callable[..., Any]) -> Callable[..., Any]:
+        memory, maker = self._core.memory, self.maker
+        if self.find is not memory.find:
+            return otherwise
+        return answering_hits(
+            self._function, otherwise, memory, told_by=maker.told_by, keys=maker.known
+        )
 
     def request(
         self, key: str, args: tuple[Any, ...], kwargs: dict[str, Any], *, is_forced: bool = False
@@ -97,7 +115,7 @@ class _Plan(Generic[P, R]):
             self._type, self._knows_type = _returned(self._function), True
         return self._core.request(
             key,
-            functools.partial(self._function, *args, **kwargs),
+            functools.partial(self._call, key, args, kwargs),
             ttl=self._ttl,
             tags=self._tags,
             policy=self._policy,
@@ -105,6 +123,10 @@ class _Plan(Generic[P, R]):
             pattern=self.maker.pattern,
             is_forced=is_forced,
         )
+
+    def _call(self, key: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> R:
+        self._core.calls.remember(key, self.name, args, kwargs)
+        return self._function(*args, **kwargs)
 
 
 def decorate(
@@ -150,18 +172,16 @@ def _wrap(
     function: Callable[..., Any],
     plan: _Plan[..., Any],
 ) -> Callable[..., Any]:
-    # A hit calls three functions and no method of ours: all that it reads is bound here.
+    # All that a hit reads is bound here: looking it up would take longer than the hit.
     memory = core.memory
-    find, marks, counts, now = memory.find, memory.marks, memory.counts, memory.now
+    find, marks, now = plan.find, memory.marks, memory.now
     key_of = plan.maker.make
 
-    @functools.wraps(function)
     def cached(*args: Any, **kwargs: Any) -> Any:
         key = key_of(args, kwargs)
         entry = find(key)
         if entry is not None and entry.expires > now() and entry.group.epoch == marks.epoch:
             entry.hits += HIT
-            counts.quick_hits += 1
             return entry.value
         return run(core.loading(plan.request(key, args, kwargs)))
 
@@ -171,7 +191,7 @@ def _wrap(
     def refresh(*args: Any, **kwargs: Any) -> Any:
         return run(core.loading(plan.request(key_of(args, kwargs), args, kwargs, is_forced=True)))
 
-    return _complete(cached, plan, invalidate, refresh)
+    return _complete(function, cached, plan, invalidate, refresh)
 
 
 def _wrap_async(
@@ -181,30 +201,29 @@ def _wrap_async(
     plan: _Plan[..., Any],
 ) -> Callable[..., Any]:
     memory = core.memory
-    find, marks, counts, now = memory.find, memory.marks, memory.counts, memory.now
-    key_of, run = plan.maker.make, core.run_async
+    find, marks, now = plan.find, memory.marks, memory.now
+    key_of, load, run = plan.maker.make, core.loading_async, core.run_async
 
-    @functools.wraps(function)
     async def cached(*args: Any, **kwargs: Any) -> Any:
         key = key_of(args, kwargs)
         entry = find(key)
         if entry is not None and entry.expires > now() and entry.group.epoch == marks.epoch:
             entry.hits += HIT
-            counts.quick_hits += 1
             return entry.value
-        return await run(core.loading(plan.request(key, args, kwargs)))
+        return await load(plan.request(key, args, kwargs))
 
     async def invalidate(*args: Any, **kwargs: Any) -> None:
         await run(core.deletion((key_of(args, kwargs),)))
 
     async def refresh(*args: Any, **kwargs: Any) -> Any:
         key = key_of(args, kwargs)
-        return await run(core.loading(plan.request(key, args, kwargs, is_forced=True)))
+        return await load(plan.request(key, args, kwargs, is_forced=True))
 
-    return _complete(cached, plan, invalidate, refresh)
+    return _complete(function, cached, plan, invalidate, refresh)
 
 
 def _complete(
+    function: Callable[..., Any],
     cached: Callable[..., Any],
     plan: _Plan[..., Any],
     invalidate: Callable[..., Any],
@@ -213,12 +232,18 @@ def _complete(
     def key_of(*args: Any, **kwargs: Any) -> str:
         return plan.maker.make(args, kwargs)
 
-    whole: Any = cached
+    whole: Any = functools.wraps(function)(plan.answering_hits(cached))
     whole.pattern = plan.maker.pattern
+    whole.plan = plan
     whole.key_of = key_of
     whole.invalidate = invalidate
     whole.refresh = refresh
-    return cached
+    answering: Callable[..., Any] = whole
+    return answering
+
+
+def _nothing(_: str) -> None:
+    return None
 
 
 def _returned(function: Callable[..., Any]) -> Any:

@@ -14,13 +14,25 @@ if TYPE_CHECKING:
 
     from .codec import Frame
 
-__all__ = ["ABANDONED", "Flight", "Flights", "loading"]
+__all__ = ["ABANDONED", "Flight", "Flights", "Outcome", "loading", "warming"]
 
 ABANDONED: Final = object()
 """The outcome of a load whose thread or task was killed: whoever waits has to load itself."""
 
 loading: Final[ContextVar[tuple[Flight, ...]]] = ContextVar("hhs_perf_loading", default=())
 """The loads that the running code is part of, outermost first."""
+
+warming: Final[ContextVar[bool]] = ContextVar("hhs_perf_warming", default=False)
+"""Whether the running code warms the cache: what it looks for counts neither as hit nor as miss."""
+
+
+class Outcome(Future[object]):
+    """What a flight brings; `home` is the thread of the event loop that leads it, if one does."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__()
+        self.key = key
+        self.home: int | None = None
 
 
 class Flight:
@@ -47,7 +59,7 @@ class Flight:
     def __init__(self, key: str, began: tuple[int, int]) -> None:
         self.key = key
         self.began = began
-        self.outcome: Future[object] = Future()
+        self.outcome = Outcome(key)
         self.is_grounded = False
         # Whether it runs in the background, for nobody who waits.
         self.is_detached = False

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from ..exceptions import CacheKeyError
 from ._binding import Binder
 from ._canonical import canonical, hashed
-from ._recent import RecentKeys, remembering
+from ._recent import RecentKeys
 from ._templates import KeyTemplate, escaped
 
 if TYPE_CHECKING:
@@ -49,9 +49,10 @@ class KeyMaker:
         self._binder = Binder(function)
         self._title = getattr(function, "__qualname__", repr(function)) + "()"
         version_tag = "" if version is None else f"@{escaped(str(version))}"
+        self._template: KeyTemplate | None = None
+        self.told_by = self._binder.names
+        """What calls that have one key agree in: parameters, or attributes such as `self.id`."""
         if key is None:
-            self._template = None
-            self._reads_attributes = False
             self._name = _full_name(function) + version_tag
             self.pattern = f"{self._name}(*)"
         else:
@@ -65,34 +66,31 @@ class KeyMaker:
                         f"{', '.join(self._binder.names) or 'none'}"
                     )
             self._reads = self._template.reads(self._binder.names)
-            self._reads_attributes = any(attributes for _, attributes in self._reads)
-        self._calls = RecentKeys()
-        self._values = RecentKeys()
-        self.make: Callable[[tuple[object, ...], Mapping[str, object]], str]
-        self.make = remembering(self._calls, self._made)
+            self.told_by = self._template.paths
+        self._recent = RecentKeys()
+        self.known = self._recent.by_kinds
+        """Keys made of late, by the types of what tells them, then by its values."""
+
+    def make(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> str:
         """Give the key of the call `function(*args, **kwargs)` from `args` and `kwargs`.
 
         Raises CacheKeyError, naming parameter and type, for arguments of which none can be made,
         and the TypeError of the call itself for arguments that it does not take.
         """
-
-    def _made(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> str:
         values = self._binder.bound(args, kwargs)
         template = self._template
         if template is not None:
             values = template.read(values, self._reads)
         # Attributes may change, and keywords come in any order: not the call tells the key, what
         # stands in it does.
-        told_by_values = kwargs or self._reads_attributes
-        recent, told_by = (self._values, values) if told_by_values else (self._calls, args)
-        key = recent.find(told_by)
+        key = self._recent.find(values)
         if key is None:
             key = (
                 self._automatic(values)
                 if template is None
                 else template.filled(values) + self._after
             )
-            recent.keep(told_by, key)
+            self._recent.keep(values, key)
         return key
 
     def _automatic(self, values: tuple[object, ...]) -> str:

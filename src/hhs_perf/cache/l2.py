@@ -8,9 +8,9 @@ import threading
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Final
 
-from .._redis import backend_errors
+from .._redis import answered_errors, backend_errors
 from ..exceptions import CacheBackendError
-from .scripts import ACQUIRE, DELETE, EXTEND, MARK, PUT, RELEASE, STAND
+from .scripts import ACQUIRE, ASK, DELETE, EXTEND, MARK, PUT, RELEASE, STAND
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -31,6 +31,12 @@ HELD: Final = 3
 _LEASE_MS: Final = 5_000
 _SEEN_BYTES: Final = 64
 _MOST_REPLAYED: Final = 10_000
+# By how much two clocks that NTP adjusts may part: 500 ppm is the most that it does to one.
+_FASTEST_DRIFT: Final = 1e-3
+
+
+Unsent = tuple[str, str]
+"""`key`, `tag`, `prefix` or `everything`, and which one."""
 
 
 class L2Down(Exception):  # noqa: N818 - not an error of the caller, and never seen by one
@@ -58,14 +64,17 @@ class Level2:
         self._timeline = timeline
         self._on_operation = on_operation
         self._errors = backend_errors()
+        self._answers = answered_errors()
         # How far Redis's clock is ahead of ours, in seconds; None until it was asked.
         self.ahead: float | None = None
         self._closest = float("inf")
+        self._compared_at = timeline.now()
         self.boot = _new_boot()
         self._tokens = itertools.count(1)
         # Guards the two fields below.
         self._lock = threading.Lock()
-        self._unsent: dict[tuple[str, str], None] = {}
+        self._unsent: dict[Unsent, int] = {}
+        self._unsent_count = itertools.count()
         self._waiters: dict[str, list[Future[str]]] = {}
 
     # -- time
@@ -75,15 +84,22 @@ class Level2:
         return self._timeline.now() + (self.ahead or 0.0)
 
     def stamp(self) -> float:
-        """Give a time to stamp a value with that is written now: after all marks known."""
-        return max(self.now(), self._memory.marks.latest + 1e-6)
+        """Give a time to stamp a value with that is written now: after all marks known.
+
+        But never after Redis's own time, or a mark that is set right after it would not void it.
+        """
+        now = self.now()
+        earliest = now - _FASTEST_DRIFT * (self._timeline.now() - self._compared_at)
+        return max(earliest, self._memory.marks.latest + 1e-6)
 
     def learn_time(self, redis_micros: bytes | str, asked: float, answered: float) -> None:
         """Compare Redis's clock with ours; the quickest answer tells it best."""
         took = answered - asked
         if took <= self._closest or self.ahead is None:
             self._closest = took
-            self.ahead = int(redis_micros) / 1e6 - (asked + answered) / 2
+            self._compared_at = answered
+            # As if the answer had taken no time to come: too low, never too high.
+            self.ahead = int(redis_micros) / 1e6 - answered
 
     def forget_time(self) -> None:
         """Take the next comparison whatever it took: clocks drift, and servers change."""
@@ -110,7 +126,9 @@ class Level2:
         counts = self._memory.counts
         counts.l2_errors[operation] = counts.l2_errors.get(operation, 0) + 1
         counts.error(self._timeline.now(), f"l2 {operation}", error)
-        self.breaker.failed(error)
+        # What Redis itself answers with an error concerns one command; all else, every one.
+        if not isinstance(error, self._answers):
+            self.breaker.failed(error)
 
     def _script(self, operation: str, call: Call) -> Steps[Any]:
         return self._ask(operation, ("script", (call,)))
@@ -127,14 +145,11 @@ class Level2:
     def read(self, key: str, *, is_heard: bool) -> Steps[bytes | None]:
         """Read the bytes of `key`; where nobody is heard, learn the standing marks as well."""
         name = self.names.value(key)
-        if is_heard:
-            raw: bytes | None = yield from self._ask("get", ("fetch", (name,)))
-            return raw
-        commands = (("GET", name), ("HGETALL", self.names.marks), ("TIME",))
-        raw, standing, time = yield from self._read_all("get", commands)
-        self.learn_standing(standing)
-        self._learn_seconds(time)
-        return raw
+        if not is_heard:
+            yield from self.ask_standing()
+        raw: bytes | None = yield from self._ask("get", ("fetch", (name,)))
+        # What is deleted but could not be yet is no value any more.
+        return None if self._unsent and ("key", key) in self._unsent else raw
 
     def read_many(self, keys: Sequence[str], *, is_heard: bool) -> Steps[list[bytes | None]]:
         """Read the bytes of several keys, as `read`."""
@@ -143,29 +158,22 @@ class Level2:
         value = self.names.value
         names = [value(key) for key in keys]
         answers: list[bytes | None] = yield from self._ask("get_many", ("fetch_many", (names,)))
+        if self._unsent:
+            return [
+                None if ("key", key) in self._unsent else raw
+                for key, raw in zip(keys, answers, strict=True)
+            ]
         return answers
 
     def ask_standing(self) -> Steps[None]:
         """Learn the marks on prefixes and on everything, and the time."""
-        commands = (("HGETALL", self.names.marks), ("TIME",))
-        standing, time = yield from self._read_all("marks", commands)
-        self.learn_standing(standing)
-        self._learn_seconds(time)
-
-    def ask_time(self) -> Steps[None]:
-        """Compare Redis's clock with ours anew."""
-        self.forget_time()
-        asked = self._timeline.now()
-        seconds, micros = yield from self._ask("time", ("send", ("TIME",)))
-        self.learn_time(f"{int(seconds)}{int(micros):06d}", asked, self._timeline.now())
-
-    def _read_all(self, operation: str, commands: Sequence[tuple[object, ...]]) -> Steps[list[Any]]:
-        return self._ask(operation, ("commands", (commands,)))
-
-    def _learn_seconds(self, time: Sequence[Any]) -> None:
-        if self.ahead is None:
-            seconds, micros = (int(part) for part in time)
-            self.ahead = seconds + micros / 1e6 - self._timeline.now()
+        answer = yield from self._timed_script("marks", (ASK, (self.names.marks,), ()))
+        pairs = iter(answer[1])
+        stamps = {_text(field): _stamp(raw) for field, raw in zip(pairs, pairs, strict=True)}
+        everything = stamps.pop("*", 0.0)
+        prefixes = {field[1:]: stamp for field, stamp in stamps.items()}
+        with self._memory.lock:
+            self._memory.marks.learn({}, prefixes, everything)
 
     def ask_tags(self, tags: Iterable[str]) -> Steps[None]:
         """Learn when `tags` were invalidated, if ever."""
@@ -175,17 +183,6 @@ class Level2:
         stamps = {tag: _stamp(raw) for tag, raw in zip(wanted, answers, strict=True)}
         with self._memory.lock:
             self._memory.marks.learn(stamps, {}, 0.0)
-
-    def learn_standing(self, standing: Mapping[bytes, bytes] | Sequence[bytes]) -> None:
-        """Take the hash of standing marks as Redis gave it."""
-        if not isinstance(standing, dict):  # RESP2 without redis-py's own conversion
-            pairs = iter(standing)
-            standing = dict(zip(pairs, pairs, strict=True))
-        stamps = {_text(field): _stamp(raw) for field, raw in standing.items()}
-        everything = stamps.pop("*", 0.0)
-        prefixes = {field[1:]: stamp for field, stamp in stamps.items()}
-        with self._memory.lock:
-            self._memory.marks.learn({}, prefixes, everything)
 
     # -- leases
 
@@ -315,20 +312,22 @@ class Level2:
         """Remember deletes and marks that Redis did not take, to repeat them."""
         with self._lock:
             for each in what:
-                self._unsent[kind, each] = None
-            if len(self._unsent) > _MOST_REPLAYED:
-                # Too many to remember singly: everything is void, which is dearer and as safe.
-                self._unsent = {("everything", ""): None}
+                self._unsent[kind, each] = next(self._unsent_count)
+            if len(self._unsent) <= _MOST_REPLAYED:
+                return
+            # Too many to remember singly: everything is void, which is dearer and as safe.
+            self._unsent = {("everything", ""): next(self._unsent_count)}
+        self._memory.mark("everything", "", self.now())
 
     @property
     def unsent(self) -> int:
         """How many deletes and marks wait for Redis to be back."""
         return len(self._unsent)
 
-    def unsent_calls(self) -> tuple[list[tuple[str, str]], list[Call]]:
+    def unsent_calls(self) -> tuple[dict[Unsent, int], list[Call]]:
         """Give what waits, and what sends it; `sent` ends it."""
         with self._lock:
-            waiting = list(self._unsent)
+            waiting = dict(self._unsent)
         calls: list[Call] = []
         for kind, what in waiting:
             if kind == "key":
@@ -339,11 +338,12 @@ class Level2:
                 calls.append(self.standing_mark(what if kind == "prefix" else None))
         return waiting, calls
 
-    def sent(self, waiting: Iterable[tuple[str, str]]) -> None:
-        """Forget what was sent."""
+    def sent(self, waiting: Mapping[Unsent, int]) -> None:
+        """Forget what was sent, but for what has come anew since."""
         with self._lock:
-            for each in waiting:
-                self._unsent.pop(each, None)
+            for each, number in waiting.items():
+                if self._unsent.get(each) == number:
+                    del self._unsent[each]
 
     def after_fork_in_child(self) -> None:
         """Be somebody else than the parent."""

@@ -29,6 +29,8 @@ __all__ = ["Leader"]
 _MOST_ROUNDS: Final = 100
 # Past the end of somebody else's lease, in seconds: until then its owner may still tell.
 _GRACE: Final = 0.05
+# How long a process that has just begun waits to hear the others, in seconds.
+_FIRST_TRY: Final = 0.25
 
 
 class Leader:
@@ -48,8 +50,9 @@ class Leader:
         self._storing = storing
         self._keep_lease = keep_lease
 
-    def set_off(self, flight: Flight, entry: Entry | None) -> None:
-        """Let a flight know the value in L1 that it is about to replace."""
+    def set_off(self, flight: Flight, request: LoadRequest, entry: Entry | None) -> None:
+        """Let a flight know who leads it, and the value in L1 that it is about to replace."""
+        flight.outcome.home = request.home
         if entry is not None and not is_error(entry):
             flight.previous = self._storing.frame_of(entry)
 
@@ -78,7 +81,6 @@ class Leader:
         """Look in L2; a value that may be used stale lands the flight, and is marked as such."""
         frame, flight.seen = yield from self._lookup.fetch(request.key, request.type)
         if frame is None:
-            self._memory.counts.l2_misses += 1
             return False
         if self._use(flight, request, frame):
             return True
@@ -144,7 +146,8 @@ class Leader:
             yield from self._failed(flight, request, exc)
             return
         took = self._memory.now() - started
-        request.pattern.load_seconds += took
+        request.pattern.load_took(took, here=True)
+        self._memory.counts.load_took(took)
         frame = self._storing.framed(request, value, before, stamp, took)
         yield from self._storing.store(flight, request, frame)
         self._land(flight, frame.value)
@@ -167,7 +170,7 @@ class Leader:
                         self._take(flight, token)
                         return stamp
                     if outcome == HELD:
-                        if self._goes_alone(flight, word):
+                        if (yield from self._goes_alone(flight, word)):
                             return None
                         yield "wait", (waiter, rest + _GRACE)
                         word = waiter.result() if waiter.done() else ""
@@ -185,7 +188,7 @@ class Leader:
         if self._keep_lease is not None:
             self._keep_lease(flight)
 
-    def _goes_alone(self, flight: Flight, word: str) -> bool:
+    def _goes_alone(self, flight: Flight, word: str) -> Steps[bool]:
         """Tell whether not to wait for the process that has the lease.
 
         One whose load failed has told so; without the link no word would be heard; and what is
@@ -194,12 +197,16 @@ class Leader:
         if flight.is_detached:
             self.abandon(flight)
             return True
-        return word == "f" or self._second is None or not self._second.backplane.is_linked
+        if word == "f" or self._second is None:
+            return True
+        if not self._second.listens():
+            yield "wait", (self._second.backplane.first_try, _FIRST_TRY)
+        return not self._second.backplane.is_linked
 
     def _meet(self, flight: Flight, request: LoadRequest, raw: bytes) -> Steps[bool]:
         """Use a value that another process stored meanwhile, if it can be used."""
         flight.seen = raw
-        is_heard = self._second is not None and self._second.backplane.is_linked
+        is_heard = self._second is not None and self._second.listens()
         frame = yield from self._lookup.judge(request.key, raw, request.type, is_heard=is_heard)
         return frame is not None and self._use(flight, request, frame)
 

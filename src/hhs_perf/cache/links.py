@@ -9,8 +9,10 @@ import threading
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
+from .._redis import LoopReader, ThreadReader, close_async_client
+from ..exceptions import CacheReentrancyError
 from .drive import run, run_async
-from .flight import loading
+from .flight import Outcome, loading
 from .policy import replaced
 
 if TYPE_CHECKING:
@@ -73,8 +75,11 @@ class _Loading:
 class SyncLink:
     """Answers in the calling thread; background work goes to threads of its own."""
 
-    def __init__(self, make_client: Callable[[], redis.Redis] | None) -> None:
+    def __init__(
+        self, make_client: Callable[[], redis.Redis] | None, *, is_one_server: bool = False
+    ) -> None:
         self._make_client = make_client
+        self._is_one_server = is_one_server
         self._free = threading.BoundedSemaphore(_MOST_THREADS)
 
     @cached_property
@@ -90,22 +95,22 @@ class SyncLink:
         return self.client.execute_command
 
     @cached_property
+    def _reader(self) -> ThreadReader | None:
+        return ThreadReader(self.client) if self._is_one_server else None
+
+    @cached_property
     def fetch(self) -> Callable[[str], Any]:
-        """Read one value; the client's own method, as this is what is done most."""
-        return self.client.get
+        """Read one value."""
+        return self.client.get if self._reader is None else self._reader.get
 
-    def commands(self, commands: Sequence[Command]) -> list[Any]:
-        """Send several commands in one round trip; raises the first error."""
-        with self.client.pipeline(transaction=False) as pipeline:
-            add: Callable[..., Any] = pipeline.execute_command
-            for command in commands:
-                add(*command)
-            return list(pipeline.execute())
-
-    def fetch_many(self, names: Sequence[str]) -> list[Any]:
+    @cached_property
+    def fetch_many(self) -> Callable[[Sequence[str]], list[Any]]:
         """Read several values."""
+        if self._reader is not None:
+            return self._reader.get_many
+        many: Callable[[Sequence[str]], list[Any]]
         many = getattr(self.client, "mget_nonatomic", self.client.mget)
-        return list(many(names))
+        return many
 
     def script(self, call: Call) -> Any:
         """Run a script."""
@@ -145,7 +150,12 @@ class SyncLink:
         return value
 
     def wait(self, future: Future[Any], seconds: float | None) -> bool:
-        """Wait until `future` is done; False when it is not within `seconds`."""
+        """Wait until `future` is done; False when it is not within `seconds`.
+
+        Raises CacheReentrancyError where waiting would stop the event loop that has to do it.
+        """
+        if isinstance(future, Outcome) and future.home == threading.get_ident():
+            raise CacheReentrancyError(future.key)
         try:
             future.exception(seconds)
         except TimeoutError:
@@ -188,21 +198,27 @@ class SyncLink:
 
     def close(self) -> None:
         """Close the connections; they open again where they are needed."""
+        reader = self.__dict__.get("_reader")
+        if reader is not None:
+            reader.close()
         if "client" in self.__dict__:
             self.client.close()
 
     def renew(self) -> None:
         """Let go of what belongs to the parent of a forked process."""
         self._free = threading.BoundedSemaphore(_MOST_THREADS)
-        for made in ("client", "send", "fetch"):
+        for made in ("client", "send", "_reader", "fetch", "fetch_many"):
             self.__dict__.pop(made, None)
 
 
 class AsyncLink:
     """Answers in one event loop; background work becomes tasks of that loop."""
 
-    def __init__(self, make_client: Callable[[], redis.asyncio.Redis] | None) -> None:
+    def __init__(
+        self, make_client: Callable[[], redis.asyncio.Redis] | None, *, is_one_server: bool
+    ) -> None:
         self._make_client = make_client
+        self._is_one_server = is_one_server
         self._tasks: set[asyncio.Task[Any]] = set()
         self._is_fetching = False
         self._queue: list[tuple[str, asyncio.Future[Any]]] = []
@@ -219,6 +235,19 @@ class AsyncLink:
         """Send one command."""
         return self.client.execute_command
 
+    @cached_property
+    def _reader(self) -> LoopReader | None:
+        return LoopReader(self.client) if self._is_one_server else None
+
+    @cached_property
+    def _fetch(self) -> Callable[[str], Awaitable[Any]]:
+        return self.client.get if self._reader is None else self._reader.get
+
+    @cached_property
+    def _fetch_many(self) -> Callable[[Sequence[str]], Awaitable[list[Any]]]:
+        """Read several, where nobody else reads."""
+        return self.fetch_many if self._reader is None else self._reader.get_many
+
     async def fetch(self, name: str) -> Any:
         """Read one value; what is asked for while one is under way is read together."""
         if self._is_fetching:
@@ -227,7 +256,7 @@ class AsyncLink:
             return await waiter
         self._is_fetching = True
         try:
-            value = await self.client.get(name)
+            value = await self._fetch(name)
         except Exception as exc:
             # Those who wait would only find out the same, one after the other.
             queue, self._queue, self._is_fetching = self._queue, [], False
@@ -245,7 +274,7 @@ class AsyncLink:
             while self._queue:
                 queue, self._queue = self._queue, []
                 try:
-                    values = await self.fetch_many([name for name, _ in queue])
+                    values = await self._fetch_many([name for name, _ in queue])
                 except BaseException as exc:
                     _fail([*queue, *self._queue], exc)
                     self._queue = []
@@ -257,13 +286,6 @@ class AsyncLink:
                             waiter.set_result(value)
         finally:
             self._is_fetching = False
-
-    async def commands(self, commands: Sequence[Command]) -> list[Any]:
-        """Send several commands in one round trip; raises the first error."""
-        async with self.client.pipeline(transaction=False) as pipeline:
-            for command in commands:
-                pipeline.execute_command(*command)
-            return list(await pipeline.execute())
 
     async def fetch_many(self, names: Sequence[str]) -> list[Any]:
         """Read several values."""
@@ -347,11 +369,15 @@ class AsyncLink:
         """End the background work and the connections."""
         for task in list(self._tasks):
             task.cancel()
+        reader = self.__dict__.pop("_reader", None)
+        if reader is not None:
+            await reader.close()
+        for made in ("_fetch", "_fetch_many"):
+            self.__dict__.pop(made, None)
         if "client" in self.__dict__:
             client = self.__dict__.pop("client")
             self.__dict__.pop("send", None)
-            close = getattr(client, "aclose", None) or client.close
-            await close()
+            await close_async_client(client)
 
 
 def _fail(queue: list[tuple[str, asyncio.Future[Any]]], error: BaseException) -> None:
@@ -368,8 +394,14 @@ def _set(waiter: asyncio.Future[Any]) -> None:
 class AsyncLinks:
     """One link for each event loop that uses the cache."""
 
-    def __init__(self, make_client: Callable[[], redis.asyncio.Redis] | None) -> None:
+    def __init__(
+        self,
+        make_client: Callable[[], redis.asyncio.Redis] | None,
+        *,
+        is_one_server: bool = False,
+    ) -> None:
         self._make_client = make_client
+        self._is_one_server = is_one_server
         self._links: dict[asyncio.AbstractEventLoop, AsyncLink] = {}
 
     def current(self) -> AsyncLink:
@@ -381,7 +413,9 @@ class AsyncLinks:
             for held in list(self._links):
                 if held.is_closed():
                     self._links.pop(held, None)
-            link = self._links[loop] = AsyncLink(self._make_client)
+            link = self._links[loop] = AsyncLink(
+                self._make_client, is_one_server=self._is_one_server
+            )
         return link
 
     async def close(self) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import attrs
 
 from ..exceptions import CacheTimeoutError
 from .entry import HIT
-from .flight import ABANDONED
+from .flight import ABANDONED, warming
 from .lookup import copied, is_error, usable_as_stale
 from .memory import FRESH, REFRESH
 
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 __all__ = ["LoadRequest", "Loader"]
 
+_Landing: TypeAlias = tuple[Any, bool, BaseException | None]
+"""What a load came to: the value, whether it was found in the cache, the error in its place."""
+
 
 @attrs.frozen(kw_only=True)
 class LoadRequest:
@@ -40,6 +43,8 @@ class LoadRequest:
     pattern: PatternCounts
     is_forced: bool = False
     """Whether to load even what is fresh."""
+    home: int | None = None
+    """The thread of the event loop that asks; None for a thread that may wait."""
 
 
 class Loader:
@@ -58,38 +63,45 @@ class Loader:
         if entry is not None and not request.is_forced:
             is_fresh = state in (FRESH, REFRESH)
             if is_fresh or usable_as_stale(entry, memory.now(), request.policy.stale_for):
-                counts.l1_hits += 1
                 entry.hits += HIT
                 if not is_fresh:
                     counts.stale_served += 1
                 if state != FRESH:
                     yield from self._refresh(request, entry)
                 return _given(entry.value, request, is_error=is_error(entry))
-        counts.l1_misses += 1
-        value, was_found = yield from self._fly(request, entry)
-        if was_found:
+        # Neither who warms nor who refreshes asks whether there is a value.
+        is_lookup = not (request.is_forced or warming.get())
+        if is_lookup:
+            counts.l1_missed(reason)
+        value, was_found, error = yield from self._fly(request, entry)
+        if is_lookup and was_found:
             counts.hits += 1
-        else:
-            self._lookup.missed(request.key, entry, reason)
+        elif is_lookup:
+            memory.missed(request.key, request.pattern, reason)
+        if error is not None:
+            try:
+                raise error
+            finally:
+                del error  # its traceback holds this frame
         return _given(value, request)
 
-    def _fly(self, request: LoadRequest, entry: Entry | None) -> Steps[tuple[Any, bool]]:
-        """Join the load of a key or lead it; give the value, and whether it was found."""
+    def _fly(self, request: LoadRequest, entry: Entry | None) -> Steps[_Landing]:
+        """Join the load of a key or lead it."""
         while True:
             flight, leads = self._flights.join(request.key, self._memory.began())
             if leads:
-                self._leader.set_off(flight, entry)
+                self._leader.set_off(flight, request, entry)
                 landed = yield from self._leader.find(flight, request)
                 if landed and flight.is_stale:
                     yield from self._refresh_below(request)
                 elif not landed:
                     verb = "lead_apart" if request.policy.in_background else "lead"
                     yield verb, (partial(self._leader.load, flight, request),)
-            value, was_found = yield from self._outcome(flight, request)
-            if value is not ABANDONED:
-                return value, was_found
+            landing = yield from self._outcome(flight, request)
+            if landing[0] is not ABANDONED:
+                return landing
 
-    def _outcome(self, flight: Flight, request: LoadRequest) -> Steps[tuple[Any, bool]]:
+    def _outcome(self, flight: Flight, request: LoadRequest) -> Steps[_Landing]:
         """Wait for a flight to land, as long as the policy lets."""
         policy, counts = request.policy, self._memory.counts
         try:
@@ -103,11 +115,13 @@ class Loader:
                     counts.timeouts += 1
                     if flight.previous is not None and has_stale:
                         counts.stale_served += 1
-                        return flight.previous.value, True
-                    raise CacheTimeoutError(request.key, patience or 0.0)
+                        return flight.previous.value, True, None
+                    return None, False, CacheTimeoutError(request.key, patience or 0.0)
         finally:
             self._flights.waited(flight)
-        return flight.outcome.result(), flight.was_found
+        error = flight.outcome.exception()
+        value = flight.outcome.result() if error is None else None
+        return value, flight.was_found, error
 
     def _refresh(self, request: LoadRequest, entry: Entry) -> Steps[None]:
         """Have a value loaded in the background, unless somebody does."""
@@ -118,7 +132,7 @@ class Loader:
         if not leads:
             return
         flight.is_detached = True
-        self._leader.set_off(flight, entry)
+        self._leader.set_off(flight, request, entry)
         self._memory.counts.refreshes += 1
         forced = attrs.evolve(request, is_forced=True)
         spawned = yield "spawn", (partial(self._leader.load, flight, forced),)

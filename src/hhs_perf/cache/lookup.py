@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 __all__ = ["Lookup", "Second", "copied", "usable_as_stale"]
 
 _LOG: Final = logging.getLogger("hhs_perf.cache")
-_FIRST_TRY_SECONDS: Final = 0.05
 
 
 class Second:
@@ -39,6 +38,13 @@ class Second:
         self.backplane = backplane
         self.codec = codec
         self.namespace = level2.names.namespace
+
+    def listens(self) -> bool:
+        """Tell whether the others are heard; see to it that they will be."""
+        if self.backplane.is_linked:
+            return True
+        self.backplane.ensure_started()
+        return False
 
 
 class Lookup:
@@ -66,18 +72,16 @@ class Lookup:
         began = memory.began()
         state, entry, reason = memory.look(key)
         if entry is not None and state in (FRESH, REFRESH):
-            memory.counts.l1_hits += 1
-            return default if is_error(entry) else take(entry)
-        memory.counts.l1_misses += 1
+            value = take(entry)
+            return default if is_error(entry) else value
+        memory.counts.l1_missed(reason)
         if self.second is not None:
             frame, _ = yield from self.fetch(key, type_)
-            if frame is None:
-                memory.counts.l2_misses += 1
-            elif frame.is_error:
+            if frame is not None and frame.is_error:
                 memory.counts.l2_hits += 1
                 memory.counts.hits += 1
                 return default
-            else:
+            if frame is not None:
                 pattern = self.pattern_of(key, entry)
                 if self.promote(key, frame, began, pattern, self.plain):
                     memory.counts.hits += 1
@@ -97,11 +101,11 @@ class Lookup:
             state, entry, reason = memory.look(key)
             if entry is None or state in (MISS, STALE):
                 rest[key] = reason
+                memory.counts.l1_missed(reason)
             else:
-                memory.counts.l1_hits += 1
+                value = take(entry)
                 if not is_error(entry):
-                    found[key] = take(entry)
-        memory.counts.l1_misses += len(rest)
+                    found[key] = value
         if self.second is not None and rest:
             frames = yield from self._fetch_many(list(rest), type_)
             for key, frame in frames.items():
@@ -121,12 +125,12 @@ class Lookup:
         if second is None:
             return None, None
         try:
-            if not second.backplane.first_try.done():
-                yield from self.first_link()
-            is_heard = second.backplane.is_linked
+            is_heard = second.listens()
             raw = yield from second.level2.read(key, is_heard=is_heard)
             frame = None
-            if raw is not None:
+            if raw is None:
+                self.memory.counts.l2_missed("absent")
+            else:
                 frame = yield from self.judge(key, raw, type_, is_heard=is_heard)
         except L2Down as exc:
             if self.raises:
@@ -144,14 +148,10 @@ class Lookup:
             asked = marks.unknown(frame.tags) if is_heard else frame.tags
             if asked:
                 yield from self.second.level2.ask_tags(asked)
-        return None if marks.voids_frame(key, frame.tags, frame.created) else frame
-
-    def first_link(self) -> Steps[None]:
-        """Begin to listen, and give the first attempt a moment."""
-        second = self.second
-        if second is not None:
-            second.backplane.ensure_started()
-            yield "wait", (second.backplane.first_try, _FIRST_TRY_SECONDS)
+        if marks.voids_frame(key, frame.tags, frame.created):
+            self.memory.counts.l2_missed("invalidated")
+            return None
+        return frame
 
     def decode(self, key: str, raw: bytes, type_: object) -> Frame | None:
         """Read bytes; what cannot be read is a miss, and counted."""
@@ -164,6 +164,7 @@ class Lookup:
             return second.codec.decode(second.namespace, key, raw, type_)
         except CacheCodecError as exc:
             counts.unreadable[exc.reason] = counts.unreadable.get(exc.reason, 0) + 1
+            counts.l2_missed("unreadable")
             return None
 
     def _fetch_many(self, keys: Sequence[str], type_: object) -> Steps[dict[str, Frame]]:
@@ -173,13 +174,12 @@ class Lookup:
         frames: dict[str, Frame] = {}
         marks = self.memory.marks
         try:
-            if not second.backplane.first_try.done():
-                yield from self.first_link()
-            is_heard = second.backplane.is_linked
+            is_heard = second.listens()
             raws = yield from second.level2.read_many(keys, is_heard=is_heard)
             for key, raw in zip(keys, raws, strict=True):
-                frame = None if raw is None else self.decode(key, raw, type_)
-                if frame is not None:
+                if raw is None:
+                    self.memory.counts.l2_missed("absent")
+                elif (frame := self.decode(key, raw, type_)) is not None:
                     frames[key] = frame
             tags = dict.fromkeys(tag for frame in frames.values() for tag in frame.tags)
             asked = marks.unknown(tags) if is_heard else list(tags)
@@ -189,12 +189,10 @@ class Lookup:
             if self.raises:
                 raise unreachable(exc) from exc
             return {}
-        frames = {
-            key: frame
-            for key, frame in frames.items()
-            if not marks.voids_frame(key, frame.tags, frame.created)
-        }
-        self.memory.counts.l2_misses += len(keys) - len(frames)
+        for key, frame in list(frames.items()):
+            if marks.voids_frame(key, frame.tags, frame.created):
+                self.memory.counts.l2_missed("invalidated")
+                del frames[key]
         return frames
 
     def promote(
@@ -209,9 +207,11 @@ class Lookup:
         second = self.second
         remaining = frame.expires - (second.level2.now() if second is not None else 0.0)
         if remaining <= 0:
-            self.memory.counts.l2_misses += 1
+            self.memory.counts.l2_missed("expired")
             return False
         self.memory.counts.l2_hits += 1
+        if frame.load_seconds:
+            pattern.load_took(frame.load_seconds, here=False)
         life = remaining if frame.l1_ttl is None else min(frame.l1_ttl, remaining)
         stale = remaining - life + policy.keeps_for
         self.memory.keep(key, frame, began, (life, stale), pattern, policy)
@@ -235,8 +235,7 @@ class Lookup:
 
     def missed(self, key: str, entry: Entry | None, reason: MissReason) -> None:
         """Count a lookup that no level answered."""
-        self.memory.counts.misses += 1
-        self.pattern_of(key, entry).missed(reason)
+        self.memory.missed(key, self.pattern_of(key, entry), reason)
 
     def remaining(self, key: str) -> Steps[float | None]:
         """Give the seconds that `key` is still fresh, in L2 where there is one; count nothing."""
@@ -262,9 +261,7 @@ class Lookup:
     def _remaining_below(self, key: str, second: Second) -> Steps[float | None]:
         level2, marks = second.level2, self.memory.marks
         try:
-            if not second.backplane.first_try.done():
-                yield from self.first_link()
-            is_heard = second.backplane.is_linked
+            is_heard = second.listens()
             raw = yield from level2.read(key, is_heard=is_heard)
             if raw is None:
                 return None

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
+from heapq import nlargest
 from typing import TYPE_CHECKING, Final
 
 from .entry import HIT, Detail, Entry, Group
 from .marks import Marks
-from .stats import Counts, HotKeys, Patterns
+from .stats import EARLY_SECONDS, Counts, HotKeys, Patterns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -28,9 +29,15 @@ STALE: Final = 3
 
 Look = tuple[int, "Entry | None", "MissReason"]
 
+# Entries looked at in each second: a millisecond's work.
+_TALLIED_AT_ONCE: Final = 10_000
 _MOST_LEARNED: Final = 100
 _MOST_GROUPS: Final = 2_000
 _MOST_DEPARTED: Final = 8_192
+# One put of so many is timed.
+_TIME_EACH: Final = 16
+# From so many hits on, a key that has expired under its callers counts as a hot one.
+_HOT: Final = 10
 _NEVER: Final = float("-inf")
 
 DEAF_TTL: Final = 5.0
@@ -52,13 +59,18 @@ class Memory:
         self.counts = Counts()
         self.hot = HotKeys()
         self.now = self._now = clock
+        self.early_until = clock() + EARLY_SECONDS
+        self._walks = 0
         # Guards the marks' changes, the sequence and the fields below.
         self.lock = threading.Lock()
         self._deaf_until: float | None = None
+        # Whether nobody has tried to hear yet: for that moment nothing is kept.
+        self._is_waiting = False
         self._sequence = 0
         self._writing: dict[str, list[bool]] = {}
         self._departed: dict[str, int] = {}
         self._departed_before = 0
+        self._untallied = 0
         self._groups: dict[tuple[object, ...], Group] = {}
         store.on_harvest = self._harvested
         store.on_evict = _evicted
@@ -102,6 +114,8 @@ class Memory:
         sequence, epoch = began
         life, stale = lives
         now = self._now()
+        if self._is_waiting:
+            return False
         if self._deaf_until is not None:
             life = min(life, DEAF_TTL)
         if policy.is_plain and not frame.is_error and frame.note is None:
@@ -124,9 +138,21 @@ class Memory:
                 return False
             kept = self.store.put(key, entry)
         if kept:
-            self.counts.l1_puts += 1
+            counts = self.counts
+            counts.l1_puts += 1
+            if not counts.l1_puts % _TIME_EACH:
+                counts.put_times.append(self._now() - now)
             pattern.puts += 1
         return kept
+
+    def missed(self, key: str, pattern: PatternCounts, reason: MissReason) -> None:
+        """Count a lookup that no level answered."""
+        self.counts.missed(reason)
+        pattern.missed(reason)
+        if reason == "expired" and self.hot.hits(key) >= _HOT:
+            pattern.hot_expired += 1
+        if self._now() < self.early_until:
+            self.counts.missed_early(key, pattern)
 
     def begin_write(self, key: str) -> tuple[int, int]:
         """Forget `key` since it is about to be written; give what `keep` wants."""
@@ -138,15 +164,25 @@ class Memory:
             others.append(bool(others))
             return self._sequence, self.marks.epoch
 
-    def end_write(self, key: str) -> bool:
-        """Tell whether nobody else wrote `key` meanwhile: then it is known what L2 holds."""
+    def end_write(self, key: str, began: tuple[int, int]) -> tuple[int, int] | None:
+        """Give what `keep` wants; None when somebody else wrote or deleted `key` meanwhile.
+
+        Then only L2 knows what it holds. In any case `key` is forgotten once more: in between
+        somebody may have read the old value in L2.
+        """
+        sequence, epoch = began
         with self.lock:
             others = self._writing[key]
-            was_overlapped = any(others)
+            is_known = not (
+                any(others)
+                or self._departed.get(key, 0) > sequence
+                or sequence < self._departed_before
+            )
             others.pop()
             if not others:
                 del self._writing[key]
-            return not was_overlapped
+            self._depart(key)
+            return (self._sequence, epoch) if is_known else None
 
     def depart(self, keys: Iterable[str]) -> None:
         """Forget `keys`, and let nothing in for them that was begun before now."""
@@ -170,9 +206,14 @@ class Memory:
             self.marks.add(kind, what, stamp)
             self._groups.clear()
 
+    def await_link(self) -> None:
+        """Keep nothing until it is known whether the others are heard."""
+        self._is_waiting = True
+
     def deafen(self) -> None:
         """Shorten all lives, present and coming: what others invalidate is not heard any more."""
         with self.lock:
+            self._is_waiting = False
             if self._deaf_until is None:
                 self._deaf_until = self._now() + DEAF_TTL
                 self.marks.epoch += 1
@@ -181,21 +222,32 @@ class Memory:
     def flush(self) -> None:
         """Forget every entry, and let nothing in that was begun before now; hear again."""
         with self.lock:
+            self._is_waiting = False
             self._deaf_until = None
             self._sequence += 1
             self._departed_before = self._sequence
             self._departed.clear()
             self.store.forget_all()
 
+    def tally(self) -> None:
+        """Move the hits of the entries to the counts; of many entries not at every call."""
+        self._untallied += _TALLIED_AT_ONCE
+        if self._untallied >= len(self.store):
+            self._untallied = 0
+            self.store.harvest()
+
     def walk(self) -> None:
         """Move the hits of all entries to the counts of their patterns, and learn the hot keys."""
-        best = sorted(
-            ((entry.hits // HIT, key) for key, entry in self.store.entries()), reverse=True
-        )
+        entries = self.store.entries()
+        # Of many entries every n-th, of late the one, then the next: no call takes long.
+        step = 1 + len(entries) // _TALLIED_AT_ONCE
+        self._walks += 1
+        hits = ((entry.hits // HIT, key) for key, entry in entries[self._walks % step :: step])
+        best = nlargest(_MOST_LEARNED, hits)
         self.store.harvest()
-        for hits, key in best[:_MOST_LEARNED]:
-            if hits and not self.hot.holds(key):
-                self.hot.add(key, hits)
+        for made, key in best:
+            if made and not self.hot.holds(key):
+                self.hot.add(key, made)
 
     def after_fork_in_child(self) -> None:
         """Begin empty: what was invalidated before the child listens would be missed."""
@@ -207,6 +259,7 @@ class Memory:
         self._groups.clear()
         self.counts.clear()
         self.patterns.clear()
+        self.early_until = self._now() + EARLY_SECONDS
 
     def _renew(self, key: str, entry: Entry) -> bool:
         """Compare an entry of an earlier epoch with the marks since; False when it was void."""
@@ -245,6 +298,7 @@ class Memory:
         return "evicted" if self.store.was_evicted(key) else "absent"
 
     def _harvested(self, key: str, entry: Entry, hits: int) -> None:
+        self.counts.l1_hits += hits
         entry.group.pattern.l1_hits += hits
         self.hot.add_known(key, hits)
 

@@ -6,7 +6,7 @@ from typing import Final
 
 __all__ = ["is_response"]
 
-_PACKAGES: Final = frozenset({"werkzeug", "flask", "starlette", "fastapi", "django"})
+_PACKAGES: Final = frozenset({"werkzeug", "flask", "starlette", "fastapi", "django", "hhs_perf"})
 
 
 def is_response(value: object) -> bool:

@@ -21,6 +21,8 @@ K = TypeVar("K")
 
 _SMALL_SHARE: Final = 0.1
 _GHOST_SHARE: Final = 0.6
+# Under one hold of the lock, for which writers wait.
+_HARVESTED_AT_ONCE: Final = 500
 
 
 class ScanStore(Generic[K]):
@@ -90,9 +92,12 @@ class ScanStore(Generic[K]):
 
     def harvest(self) -> None:
         """Tell `on_harvest` of the hits of all entries."""
-        with self._guard.lock:
-            for key, entry in list(self._entries.items()):
-                self._settle(key, entry)
+        held = self.entries()
+        for begin in range(0, len(held), _HARVESTED_AT_ONCE):
+            with self._guard.lock:
+                for key, entry in held[begin : begin + _HARVESTED_AT_ONCE]:
+                    if self._entries.get(key) is entry:
+                        self._settle(key, entry)
 
     def renew(self) -> None:
         """Begin empty and with a new lock: in a forked child, where no other thread lives yet."""
@@ -250,7 +255,6 @@ class ScanStore(Generic[K]):
         for key in self._small.drain():
             entry = self._entries.get(key)
             if entry is None:
-                self._main.unmark(key)
                 continue
             self._settle(key, entry)
             if not entry.hits & CREDIT or is_gone(entry, now):
@@ -266,9 +270,6 @@ class ScanStore(Generic[K]):
         for key in self._main.drain():
             entry = self._entries.get(key)
             if entry is None:
-                # Without the interpreter's lock a hit may undo the queue bit that was just set;
-                # the tombstone then was marked in the other queue.
-                self._small.unmark(key)
                 continue
             self._settle(key, entry)
             if not entry.hits & CREDIT or is_gone(entry, now):
@@ -279,7 +280,12 @@ class ScanStore(Generic[K]):
         return None
 
     def _queue_anew(self) -> None:
-        """Mend the queues: a signal handler may raise while a key is between two of them."""
+        """Mend the queues.
+
+        A signal handler may raise while a key is between two of them; and without the
+        interpreter's lock a hit may undo the queue bit that was just set, so that a tombstone is
+        marked in the wrong one.
+        """
         self._small.clear()
         self._main.clear()
         for key, entry in self._entries.items():

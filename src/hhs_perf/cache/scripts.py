@@ -10,6 +10,7 @@ import attrs
 
 __all__ = [
     "ACQUIRE",
+    "ASK",
     "DELETE",
     "EXTEND",
     "MARK",
@@ -55,6 +56,13 @@ end
 return {now, 3, redis.call('PTTL', KEYS[2])}
 """)
 """Gives the time and a value that came meanwhile, or takes the lease, or tells how long it runs."""
+
+ASK: Final = Script("""
+-- keys: the hash of standing marks
+local t = redis.call('TIME')
+return {t[1] .. string.format('%06d', t[2]), redis.call('HGETALL', KEYS[1])}
+""")
+"""Gives the time, and the marks on prefixes and on everything."""
 
 PUT: Final = Script("""
 -- keys: value, lock; arguments: token or '', data, milliseconds, channel, message

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import sys
 from collections import deque
 from itertools import chain, islice
@@ -18,6 +19,7 @@ __all__ = ["ENTRY_BYTES", "size_of"]
 ENTRY_BYTES: Final = 150
 """What the store holds for an entry over key and value; benchmarks/test_cache_memory.py."""
 _SAMPLE: Final = 64
+_MOST_PENDING: Final = 1_000
 _MOST_OBJECTS: Final = 10_000
 _WHOLE: Final = (str, bytes, bytearray, memoryview, int, float, complex)
 # They belong to the program, not to a value that names them.
@@ -28,7 +30,8 @@ def size_of(key: object, entry: Entry) -> int:
     """Give the bytes of key, value and bookkeeping of `entry`.
 
     Goes down into containers and objects, and counts each object once.  Of what a container
-    holds, 64 items stand for all; past 10,000 objects, those seen stand for the rest.
+    holds 64 items stand for all, and of many objects that wait some, drawn at random, for all;
+    past 10,000 objects, those seen stand for the rest.
     """
     seen: set[int] = set()
     pending: deque[tuple[float, object]] = deque([(1.0, entry.value)])
@@ -46,9 +49,23 @@ def size_of(key: object, entry: Entry) -> int:
             if items:
                 weight *= held / len(items)
                 pending += [(weight, item) for item in items]
+                if len(pending) > _MOST_PENDING:
+                    pending = _thinned(pending)
     if pending:
         total += sum(weight for weight, _ in pending) * total / objects
     return int(total) + sys.getsizeof(key, 0) + ENTRY_BYTES
+
+
+def _thinned(pending: deque[tuple[float, object]]) -> deque[tuple[float, object]]:
+    """Let one of four neighbours, drawn at random, stand for all four.
+
+    Neighbours are of one depth; a fixed one of the four might always be a key.
+    """
+    draw = random.Random(len(pending)).random  # noqa: S311 - equal values have equal sizes
+    waiting = list(pending)
+    fours = (waiting[begin : begin + 4] for begin in range(0, len(waiting), 4))
+    drawn = ((four, four[int(draw() * len(four))]) for four in fours)
+    return deque((sum(weight for weight, _ in four), node) for four, (_, node) in drawn)
 
 
 def _inside(node: object) -> tuple[int, Iterable[object]]:

@@ -6,15 +6,33 @@ from collections import deque
 from typing import Final, Literal
 
 from .keys import pattern_of
+from .steadiness import Steadiness
 
-__all__ = ["MISS_REASONS", "Counts", "HotKeys", "MissReason", "PatternCounts", "Patterns"]
+__all__ = [
+    "EARLY_SECONDS",
+    "MISS_REASONS",
+    "Counts",
+    "HotKeys",
+    "L2MissReason",
+    "MissReason",
+    "PatternCounts",
+    "Patterns",
+]
 
 MissReason = Literal["absent", "expired", "invalidated", "evicted"]
 MISS_REASONS: Final[tuple[MissReason, ...]] = ("absent", "expired", "invalidated", "evicted")
+L2MissReason = Literal["absent", "expired", "invalidated", "unreadable"]
+L2_MISS_REASONS: Final[tuple[L2MissReason, ...]] = (
+    *("absent", "expired", "invalidated", "unreadable"),
+)
 
+EARLY_SECONDS: Final = 60.0
+"""How long after its start a process is cold: what it misses then could have been warmed."""
 _MOST_PATTERNS: Final = 100
 _OTHER: Final = "other"
 _MOST_RECENT_ERRORS: Final = 20
+_MOST_EARLY: Final = 1_000
+_MOST_WAITING: Final = 1_000
 
 
 class PatternCounts:
@@ -29,32 +47,57 @@ class PatternCounts:
         "evicted",
         "evictions",
         "expired",
+        "hot_expired",
         "invalidated",
         "invalidations",
         "l1_hits",
+        "l2_bytes",
         "l2_hits",
         "load_failures",
         "load_seconds",
         "loads",
         "pattern",
         "puts",
+        "steadiness",
+        "timed",
+        "timed_seconds",
         "ttl",
-        "unchanged",
     )
 
     def __init__(self, pattern: str) -> None:
         self.pattern = pattern
         self.l1_hits = self.l2_hits = 0
         self.absent = self.expired = self.invalidated = self.evicted = 0
-        self.loads = self.load_failures = self.puts = self.unchanged = 0
+        self.loads = self.load_failures = self.puts = 0
         self.evictions = self.invalidations = 0
+        # Misses of keys that were hit often before, for they had expired.
+        self.hot_expired = 0
+        # Bytes written to L2.
+        self.l2_bytes = 0
+        # Of this process's loads that gave a value, in seconds.
         self.load_seconds = 0.0
+        # Of these, and of the loads that values found in L2 came from, wherever that was.
+        self.timed = 0
+        self.timed_seconds = 0.0
+        self.steadiness = Steadiness()
         # The life of what was stored last, in seconds.
         self.ttl = 0.0
 
     def missed(self, reason: MissReason) -> None:
         """Count a lookup that no level answered."""
         setattr(self, reason, getattr(self, reason) + 1)
+
+    def load_took(self, seconds: float, *, here: bool) -> None:
+        """Take how long a load took that gave a value, in this process or in another one."""
+        self.timed += 1
+        self.timed_seconds += seconds
+        if here:
+            self.load_seconds += seconds
+
+    @property
+    def mean_load(self) -> float | None:
+        """What a load takes in seconds, wherever it is done; None while that is not known."""
+        return self.timed_seconds / self.timed if self.timed else None
 
 
 class Patterns:
@@ -100,6 +143,10 @@ class HotKeys:
         """Tell whether `key` is among them."""
         return key in self._counts
 
+    def hits(self, key: str) -> int:
+        """Give how often `key` was hit, 0 where that is not known."""
+        return self._counts.get(key, 0)
+
     def add_known(self, key: str, hits: int) -> None:
         """Take hits of a key that is held already; others are left out, since that is cheap."""
         if key in self._counts:
@@ -132,21 +179,56 @@ class Counts:
 
     def clear(self) -> None:
         """Begin at nothing."""
-        # Hits in L1 that needed no second look, and those that did.
-        self.quick_hits = self.l1_hits = 0
+        # Hits in L1 as far as they were tallied.
+        self.l1_hits = 0
         self.l1_misses = self.l2_hits = self.l2_misses = 0
+        self.l1_reasons = dict.fromkeys(MISS_REASONS, 0)
+        self.l2_reasons = dict.fromkeys(L2_MISS_REASONS, 0)
+        self.reasons = dict.fromkeys(MISS_REASONS, 0)
         # Lookups as their callers saw them, without those that L1 answered.
         self.hits = self.misses = 0
         self.l1_puts = self.l2_puts = self.refused = 0
-        self.loads = self.load_failures = self.timeouts = 0
+        self.loads = self.loaded = self.load_failures = self.timeouts = 0
         self.stale_served = self.refreshes = 0
         self.bytes_read = self.bytes_written = 0
         self.unreadable: dict[str, int] = {}
         self.unstorable = 0
         self.l2_errors: dict[str, int] = {}
         self.messages = 0
+        self.errors = 0
         self.recent_errors: deque[tuple[float, str, str]] = deque(maxlen=_MOST_RECENT_ERRORS)
+        # Seconds, waiting to be moved into the metrics: of loads, and of some puts to L1.
+        self.load_times: deque[float] = deque(maxlen=_MOST_WAITING)
+        self.put_times: deque[float] = deque(maxlen=_MOST_WAITING)
+        # The keys missed just after the start.
+        self.early: dict[str, PatternCounts] = {}
+
+    def l1_missed(self, reason: MissReason) -> None:
+        """Count a lookup that L1 did not answer."""
+        self.l1_misses += 1
+        self.l1_reasons[reason] += 1
+
+    def l2_missed(self, reason: L2MissReason) -> None:
+        """Count a lookup that L2 did not answer."""
+        self.l2_misses += 1
+        self.l2_reasons[reason] += 1
+
+    def missed(self, reason: MissReason) -> None:
+        """Count a lookup that no level answered."""
+        self.misses += 1
+        self.reasons[reason] += 1
+
+    def load_took(self, seconds: float) -> None:
+        """Count a load that gave a value."""
+        self.loaded += 1
+        self.load_times.append(seconds)
+
+    def missed_early(self, key: str, pattern: PatternCounts) -> None:
+        """Take that `key` was missed just after the start."""
+        if len(self.early) < _MOST_EARLY:
+            self.early[key] = pattern
 
     def error(self, at: float, where: str, error: BaseException) -> None:
         """Remember an error, without its text: that may hold an address or a value."""
+        self.errors += 1
         self.recent_errors.append((at, where, type(error).__name__))

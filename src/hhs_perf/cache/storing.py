@@ -9,12 +9,14 @@ import attrs
 from msgspec.structs import replace
 
 from ..exceptions import CacheCodecError
+from ._framing import payload_of
 from .codec import Frame
 from .entry import Detail
 from .l2 import L2Down, unreachable
 from .lookup import copied
 from .policy import NOT_MODIFIED, Loaded
 from .responses import is_response
+from .steadiness import fingerprint_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,7 +84,7 @@ class Storing:
                     f"the loader of {request.key!r} says not modified, but there was no value"
                 )
             value, note = before.value, note or before.note
-            request.pattern.unchanged += 1
+            request.pattern.steadiness.same(request.key)
         life, l1_ttl = self.lives.of(ttl, request.policy)
         request.pattern.ttl = life
         now = self.now()
@@ -142,6 +144,10 @@ class Storing:
             and not (yield from self._put(second, token, request, frame))
         ):
             return
+        if second is None and not frame.is_error:
+            steadiness = request.pattern.steadiness
+            if steadiness.wants(request.key):
+                steadiness.take(request.key, fingerprint_of(frame.value))
         life = frame.expires - self.now()
         most = life if frame.l1_ttl is None else min(life, frame.l1_ttl)
         self.keep(flight, request, frame, life=most, until=frame.keep_until)
@@ -179,6 +185,10 @@ class Storing:
             return False
         counts.l2_puts += 1
         counts.bytes_written += len(data)
+        request.pattern.l2_bytes += len(data)
+        steadiness = request.pattern.steadiness
+        if not frame.is_error and steadiness.wants(key):
+            steadiness.take(key, hash(payload_of(data)))
         return True
 
     def release(self, flight: Flight) -> Steps[None]:

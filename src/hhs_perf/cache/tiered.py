@@ -17,9 +17,11 @@ from .l1 import l1_store
 from .options import Options
 from .s3fifo import S3FIFOCache
 from .sizes import size_of
+from .warming import Warming
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+    from pathlib import Path
 
     import cachetools
 
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from .decorator import Decorator
     from .drive import Steps
     from .policy import Policy
+    from .warm_ups import WarmResult
 
 __all__ = ["TieredCache"]
 
@@ -60,6 +63,8 @@ class TieredCache:
         on_l2_error: What a failing Redis means to callers.
         clock: Where durations and stamps come from.
         faults: Where faults that are kept from the host are counted.
+        warm_workers: How many warm-ups run at a time.
+        state_dir: The folder that the keys hit most are kept in where there is no Redis.
 
     Raises ConfigurationError for arguments out of range, and for a URL without the extra `redis`.
     """
@@ -79,6 +84,8 @@ class TieredCache:
         on_l2_error: Literal["degrade", "raise"] = "degrade",
         clock: Clock | None = None,
         faults: Faults | None = None,
+        warm_workers: int = 4,
+        state_dir: Path | None = None,
     ) -> None:
         clock = clock or SystemClock()
         if l1 is None:
@@ -93,11 +100,11 @@ class TieredCache:
             on_l2_error=on_l2_error,
         )
         self.core = Core(l1_store(l1), options, clock, faults or Faults("hhs_perf.cache"))
+        self.warming = Warming(self.core, options.codec, workers=warm_workers, state_dir=state_dir)
         memory = self.core.memory
         # What a hit reads, side by side.
         self._find = memory.find
         self._marks = memory.marks
-        self._counts = memory.counts
         self._now = clock.monotonic
 
     @classmethod
@@ -117,6 +124,8 @@ class TieredCache:
             codec=Codec(keys=held.mac_keys, compress_above=held.compress_above),
             clock=clock,
             faults=faults,
+            warm_workers=held.warm_workers,
+            state_dir=held.state_dir,
         )
 
     @property
@@ -136,7 +145,7 @@ class TieredCache:
 
         return AsyncFace(self.core)
 
-    def get(self, key: str, default: Any = None, *, type: Any = None) -> Any:
+    def get(self, key: str, default: Any = None, type: Any = None) -> Any:
         """Give the value of `key`, or `default` where there is none.
 
         `type` is what the value was stored with: a class or annotation that msgspec can decode.
@@ -149,7 +158,6 @@ class TieredCache:
             and entry.group.epoch == self._marks.epoch
         ):
             entry.hits += HIT
-            self._counts.quick_hits += 1
             return entry.value
         return self._run(self.core.finding(key, default, type))
 
@@ -176,11 +184,11 @@ class TieredCache:
         entry = self._find(key)
         if (
             entry is not None
+            and (policy is None or policy.copy == "never")
             and entry.expires > self._now()
             and entry.group.epoch == self._marks.epoch
         ):
             entry.hits += HIT
-            self._counts.quick_hits += 1
             return cast("T", entry.value)
         request = self.core.request(key, loader, ttl=ttl, tags=tags, policy=policy, type_=type)
         return cast("T", self._run(self.core.loading(request)))
@@ -287,11 +295,54 @@ class TieredCache:
             version=version,
         )
 
+    def warm(
+        self,
+        name: str,
+        loader: Callable[[], Any],
+        *,
+        key: str | None = None,
+        ttl: float | None = None,
+        tags: Iterable[str] = (),
+        policy: Policy | None = None,
+        type: Any = None,
+        every: float | None = None,
+    ) -> None:
+        """Have `loader` called before anybody waits: at `Monitor.start()`, in the background.
+
+        With `key` its value is kept as `get_or_load` does; in a fleet one process loads it.
+        Without, `loader` is a cached function, or a `functools.partial` of one, or calls cached
+        functions itself. It may be a coroutine function, which gets an event loop of its own.
+        With `every` it is loaded anew about that often, in seconds; the value then lives half as
+        long again where no `ttl` is given.
+
+        Raises ValueError for a name that cannot be used and for what needs a key, TypeError for a
+        cached function that needs arguments.
+        """
+        self.warming.add(
+            name,
+            loader,
+            key=key,
+            ttl=ttl,
+            tags=tags,
+            policy=policy,
+            type_=type,
+            every=every,
+        )
+
+    def warm_now(self, *names: str, timeout: float | None = None) -> tuple[WarmResult, ...]:
+        """Load anew what the warm-ups of these names, or all, load; wait, and tell how they stand.
+
+        After `timeout` seconds those still under way go on without this caller. Raises ValueError
+        for a name that no warm-up has.
+        """
+        return self.warming.run_now(names, timeout)
+
     def close(self) -> None:
         """End the background thread and the connections; the cache goes on with L1 alone.
 
         Tasks close the connections of their event loop with `await cache.aio.close()`.
         """
+        self.warming.close()
         self.core.close()
 
     def _run(self, steps: Steps[T]) -> T:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from msgspec.structs import replace
 
@@ -13,7 +13,7 @@ from .lookup import copied
 from .responses import is_response
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from .drive import Steps
     from .flight import Flights
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from .storing import Lives
 
 __all__ = ["Writer"]
+
+_AT_ONCE: Final = 500
 
 
 class Writer:
@@ -63,28 +65,32 @@ class Writer:
                     f"{key!r}: a {type(value).__name__} belongs to one request and cannot be "
                     "shared; cache what it is made of, or use the cached responses of the adapters",
                 )
-        yield from self._link()
+        second = self._second
+        if second is not None:
+            second.listens()
         frames = {key: self._frame(value, ttl, tags, policy) for key, value in values.items()}
+        if second is None:
+            for key, frame in frames.items():
+                self._memory.depart((key,))
+                self._keep(key, frame, self._memory.began(), policy)
+            self._flights.ground(frames)
+            return
+        for keys in _batches(list(frames)):
+            yield from self._write({key: frames[key] for key in keys}, policy, type_)
+
+    def _write(self, frames: Mapping[str, Frame], policy: Policy, type_: object) -> Steps[None]:
         items = self._encoded(frames, type_)
         began = {key: self._memory.begin_write(key) for key in frames}
-        alone: dict[str, bool] = {}
         try:
             self._flights.ground(frames)
             yield from self._put(items, [key for key in frames if key not in items])
         finally:
-            for key in frames:
-                alone[key] = self._memory.end_write(key)
-        for key, frame in frames.items():
-            if alone[key]:
-                self._keep(key, frame, began[key], policy)
-            else:
-                # Which of the values written at once came last, only L2 knows.
-                self._memory.depart((key,))
-
-    def _link(self) -> Steps[None]:
-        second = self._second
-        if second is not None and not second.backplane.first_try.done():
-            yield from self._lookup.first_link()
+            ended = {key: self._memory.end_write(key, began[key]) for key in frames}
+            # In between somebody may have found the old value in L2.
+            self._flights.ground(frames)
+        for key, place in ended.items():
+            if place is not None:
+                self._keep(key, frames[key], place, policy)
 
     def _frame(self, value: Any, ttl: float | None, tags: tuple[str, ...], policy: Policy) -> Frame:
         life, l1_ttl = self._lives.of(ttl, policy)
@@ -150,26 +156,28 @@ class Writer:
         """Remove values; what is being loaded under their keys is not kept any more."""
         if not keys:
             return
-        yield from self._link()
         self._memory.depart(keys)
         self._flights.ground(keys)
         if self._second is None:
             return
+        self._second.listens()
         try:
-            yield from self._second.level2.delete(keys)
+            for batch in _batches(keys):
+                yield from self._second.level2.delete(batch)
         except L2Down as exc:
+            self._second.level2.keep_unsent("key", keys)
             if self._lookup.raises:
                 raise unreachable(exc) from exc
         finally:
-            # In between somebody may have read the old value in L2.
+            # In between somebody may have read the old value in L2, or joined who did.
             self._memory.depart(keys)
+            self._flights.ground(keys)
 
     def invalidate(
         self, tags: Iterable[str], prefix: str | None, *, everything: bool
     ) -> Steps[None]:
         """Make void what has one of `tags`, begins with `prefix`, or is there at all."""
         tags = tuple(dict.fromkeys(tags))
-        yield from self._link()
         if tags:
             yield from self._mark("tag", tags)
         if prefix is not None:
@@ -183,6 +191,7 @@ class Writer:
             self._memory.mark(kind, each, 0.0)
         if second is None:
             return
+        second.listens()
         level2 = second.level2
         try:
             if kind == "tag":
@@ -194,3 +203,9 @@ class Writer:
                 self._memory.mark(kind, each, level2.now())
             if self._lookup.raises:
                 raise unreachable(exc) from exc
+
+
+def _batches(keys: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Give keys in lots that Redis takes within the time it is given."""
+    for begin in range(0, len(keys), _AT_ONCE):
+        yield keys[begin : begin + _AT_ONCE]

@@ -234,7 +234,7 @@ def test_a_subclass_that_the_type_would_cut_is_refused() -> None:
     class Detailed(Account):
         more: str = ""
 
-    with pytest.raises(CacheCodecError, match="is a .*Detailed and would come back as a Account"):
+    with pytest.raises(CacheCodecError, match=r"is a .*Detailed and would come back as a Account"):
         Codec().encode("shop", "k", frame([Detailed(1, more="x")]), list[Account])
 
 
@@ -302,9 +302,9 @@ def test_other_bytes_are_told_apart_by_their_reason() -> None:
     assert reason_of(Codec(), data[:-1]) == "truncated"
     assert reason_of(Codec(), data + b"\x00") == "foreign"
     assert reason_of(Codec(), b"\x80\x05K\x01.") == "foreign"
-    assert reason_of(Codec(), b'{"value": 1, "and": "some more text that makes it long enough"}') == (
-        "foreign"
-    )
+    assert reason_of(
+        Codec(), b'{"value": 1, "and": "some more text that makes it long enough"}'
+    ) == ("foreign")
     assert reason_of(Codec(), "text") == "foreign"
     assert reason_of(Codec(), None) == "foreign"
     assert reason_of(Codec(), bytearray(data)[:3]) == "foreign"
@@ -398,9 +398,7 @@ def test_values_above_the_size_are_compressed_where_it_helps() -> None:
 
 def compressed(raw: bytes, size: int) -> bytes:
     payload = size.to_bytes(4, "little") + raw
-    head = _framing._HEAD.pack(
-        _framing._PREFIX, 1, 0.0, 1.0, 1.0, math.inf, 0.0, 0, len(payload)
-    )
+    head = _framing._HEAD.pack(_framing._PREFIX, 1, 0.0, 1.0, 1.0, math.inf, 0.0, 0, len(payload))
     return head + payload
 
 
@@ -450,7 +448,13 @@ def test_every_byte_of_a_signed_frame_is_signed() -> None:
         for bit in range(8):
             changed = bytearray(data)
             changed[at] ^= 1 << bit
-            assert reason_of(codec, bytes(changed)) in {"mac", "foreign", "version", "truncated", "size"}
+            assert reason_of(codec, bytes(changed)) in {
+                "mac",
+                "foreign",
+                "version",
+                "truncated",
+                "size",
+            }
 
 
 def test_with_keys_nothing_unsigned_is_read() -> None:

@@ -189,6 +189,14 @@ class TestForeign:
         store.put("b", entry())
         assert (told, store.evictions) == ([("a", 1)], 0)
 
+    def test_an_item_popped_by_the_cache_itself_is_no_eviction(self) -> None:
+        """Some versions of cachetools clear a cache by popping its items."""
+        cache: cachetools.Cache = cachetools.LRUCache(2)
+        store = l1_store(cache)
+        store.put("a", entry())
+        assert cache.popitem()[0] == "a"
+        assert (store.evictions, store.was_evicted("a")) == (0, False)
+
     def test_values_made_up_by_missing_are_not_taken_for_entries(self) -> None:
         class Loading(cachetools.LRUCache):
             def __missing__(self, key: str) -> str:

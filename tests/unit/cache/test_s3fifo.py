@@ -115,17 +115,17 @@ class TestContract:
     def test_a_value_larger_than_the_cache_is_refused(self, make: Make) -> None:
         cache = make(3, getsizeof=len)
         cache[1] = "old"
-        with pytest.raises(ValueError, match="^value too large$"):
+        with pytest.raises(ValueError, match=r"^value too large$"):
             cache[1] = "longer"
         assert cache[1] == "old"
-        with pytest.raises(ValueError, match="^value too large$"):
+        with pytest.raises(ValueError, match=r"^value too large$"):
             cache.setdefault(2, "longer")
-        with pytest.raises(ValueError, match="^value too large$"):
+        with pytest.raises(ValueError, match=r"^value too large$"):
             make(0)[1] = 1
 
     def test_a_negative_size_is_refused(self, make: Make) -> None:
         cache = make(3, getsizeof=lambda value: value)
-        with pytest.raises(ValueError, match="^value size must be non-negative$"):
+        with pytest.raises(ValueError, match=r"^value size must be non-negative$"):
             cache[1] = -1
         cache[1] = 0
         assert (len(cache), cache.currsize) == (1, 0)
@@ -271,6 +271,28 @@ class TestExpiry:
         assert cache.evictions == 0
         assert not cache.was_evicted("old")
 
+    def test_what_has_expired_in_the_main_queue_makes_room_first(self, cache, clock) -> None:
+        cache.set("old", 1, ttl=5)
+        assert cache["old"]
+        cache.update({n: n for n in range(10)})
+        assert cache.find("old").hits & MAIN
+        clock.advance(5)
+        held = {*cache}
+        cache["new"] = 1
+        assert {*cache} == held | {"new"}
+
+    def test_what_has_expired_is_not_saved_by_its_hits(self, cache, clock: FakeClock) -> None:
+        """Neither in the small queue nor in the main one, wherever in it it stands."""
+        for n in range(10):
+            cache.set(n, n, ttl=None if n % 3 == 0 else 5)
+            assert cache[n] == n
+        clock.advance(5)
+        living = {0, 3, 6, 9}
+        for n in range(6):
+            cache[f"new {n}"] = n
+        assert {*cache} == living | {f"new {n}" for n in range(6)}
+        assert cache.evictions == 0
+
     def test_popitem_gives_nothing_expired(self, cache, clock: FakeClock) -> None:
         cache.set("a", 1, ttl=5)
         cache["b"] = 2
@@ -412,25 +434,24 @@ class TestEviction:
 
     def test_a_byte_bound_evicts_as_many_as_it_takes(self) -> None:
         cache = S3FIFOCache(100, getsizeof=len)
-        cache.update({n: "x" * 10 for n in range(10)})
+        cache.update(dict.fromkeys(range(10), "x" * 10))
         cache["large"] = "x" * 75
         assert cache["large"]
         assert (len(cache), cache.currsize) == (3, 95)
 
     def test_an_entry_that_grows_past_the_room_stays_and_others_leave(self) -> None:
         cache = S3FIFOCache(100, getsizeof=len)
-        cache.update({n: "x" * 10 for n in range(10)})
+        cache.update(dict.fromkeys(range(10), "x" * 10))
         cache[0] = "x" * 95
         assert dict(cache) == {0: "x" * 95}
         assert cache.currsize == 95
 
     def test_sizes_of_fractions_leave_no_rest(self) -> None:
-        cache = S3FIFOCache(0.3, getsizeof=lambda value: value)
-        for _ in range(10):
-            cache.update({1: 0.1, 2: 0.1, 3: 0.1})
-            cache[4] = 0.3
-            del cache[4]
-            assert cache.currsize == 0
+        cache = S3FIFOCache(0.4, getsizeof=lambda value: value)
+        cache.update({1: 0.1, 2: 0.2})
+        del cache[1], cache[2]
+        assert 0.1 + 0.2 - 0.1 - 0.2 > 0
+        assert cache.currsize == 0
 
     def test_weigh_sees_the_key_too(self) -> None:
         cache = S3FIFOCache(10, weigh=lambda key, entry: len(key) + len(entry.value))
