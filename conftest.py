@@ -1,11 +1,36 @@
 """Runs the python blocks of README.md and of the pages under docs/ as tests."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
 from sybil import Sybil
 from sybil.parsers.markdown import PythonCodeBlockParser, SkipParser
+
+from tests.servers import Server, valkey_binary
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture(scope="session")
+def docs_valkey() -> Iterator[Server]:
+    """A Valkey that all pages share: each one uses a namespace of its own."""
+    with Server(valkey_binary()) as server:
+        yield server
+
+
+@pytest.fixture
+def docs_environment(docs_valkey: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What an example finds in `os.environ`: the address of a server."""
+    monkeypatch.setenv("REDIS_URL", docs_valkey.url)
+
 
 pytest_collect_file = Sybil(
     parsers=[PythonCodeBlockParser(), SkipParser()],
     patterns=["README.md", "docs/*.md", "docs/**/*.md"],
     # The examples say Flask(__name__), as an application's module does.
     setup=lambda namespace: namespace.update(__name__="example"),
+    fixtures=["docs_environment"],
 ).pytest()

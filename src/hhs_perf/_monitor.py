@@ -274,6 +274,12 @@ class Monitor:
         if first:
             self.plugins.shutdown()
 
+    async def aclose(self) -> None:
+        """Close the connections that the cache holds in the running event loop; then as `close`."""
+        if self._cache is not None:
+            await self._cache.aio.close()
+        self.close()
+
     def note_fault(self, where: str, error: BaseException) -> None:
         """Count a fault that was kept from the host, and log the first of its cause."""
         self._faults.note(where, error)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from typing import assert_type
 
+import attrs
 from fastapi import FastAPI
 from flask import Flask
 
@@ -23,6 +24,7 @@ from hhs_perf import (
     hookimpl,
     request_scope,
 )
+from hhs_perf.cache import Policy, TieredCache
 from hhs_perf.metrics import Counter, Distribution, Gauge, Reader, Registry, Snapshot, Timer
 from hhs_perf.sla import Alert, AlertChange, Quantile, Ratio, SlaChange, SlaVerdict, Status
 from hhs_perf.testing import FakeClock
@@ -177,3 +179,55 @@ class Plugin:
 def problems_of(error: ConfigurationError) -> tuple[str, ...]:
     """Give every mistake."""
     return error.problems
+
+
+# Caching: a type asked for is the type given, and decorators keep signatures here as well.
+@attrs.frozen
+class Account:
+    id: int
+
+
+cache = monitor.cache
+assert_type(cache, TieredCache)
+assert_type(cache.get("a", type=Account), Account | None)
+assert_type(cache.get("a", 3, Account), Account | int)
+assert_type(cache.get_or_load("a", lambda: Account(1), policy=Policy(stale_for=30)), Account)
+assert_type(cache.get_many(["a"], type=Account), dict[str, Account])
+cache.set(3, "a")  # type: ignore[arg-type]
+
+
+@cache.cached(ttl=60)
+def accounts(org: str, most: int = 3) -> list[Account]:
+    return [Account(len(org))] * most
+
+
+assert_type(accounts("cdc"), list[Account])
+assert_type(accounts.refresh("cdc", most=2), list[Account])
+assert_type(accounts.key_of("cdc"), str)
+accounts.invalidate(3)  # type: ignore[arg-type]
+
+
+class Page:
+    id = 3
+
+    @cache.cached(ttl=60, key="page:{self.id}:{number}")
+    def text(self, number: int) -> str:
+        return str(number)
+
+
+assert_type(Page().text(3), str)
+
+
+@cache.cached(ttl=60)
+async def total(org: str) -> int:
+    return len(org)
+
+
+async def ask() -> None:
+    async def load() -> Account:
+        return Account(1)
+
+    assert_type(await total("cdc"), int)
+    assert_type(await cache.aio.get_or_load("a", load), Account)
+    assert_type(await cache.aio.get_or_load("a", lambda: 3), int)
+    assert_type(await cache.aio.get("a", type=Account), Account | None)

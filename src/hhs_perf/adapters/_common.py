@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl
 from weakref import finalize
 
+from .._settings import CacheSettings
 from ..exceptions import ConfigurationError
 
 if TYPE_CHECKING:
     from .._monitor import Monitor
+    from ..cache import TieredCache
 
-__all__ = ["OWN", "close_with", "read_prefix", "read_query", "refuse_second"]
+__all__ = ["OWN", "cache_for", "close_with", "read_prefix", "read_query", "refuse_second"]
 
 OWN: Final = "hhs_perf"
 """What stands for the template of a request that one of our views answers.
@@ -49,3 +51,17 @@ def refuse_second(monitor: object) -> None:
 def close_with(app: object, monitor: Monitor) -> None:
     """Close the monitor when the application goes, at the latest with the interpreter."""
     finalize(app, monitor.close)
+
+
+def cache_for(monitor: Monitor | None, cache: TieredCache | None) -> tuple[TieredCache, float]:
+    """Give the cache for responses, and the seconds that it keeps one by default.
+
+    Raises ConfigurationError where there is neither a cache nor a monitor that has one.
+    """
+    if monitor is None:
+        if cache is None:
+            raise ConfigurationError(
+                "cached_response: the application has no monitor: call init_app, or give a cache"
+            )
+        return cache, CacheSettings().default_timeout
+    return cache or monitor.cache, monitor.settings.cache.default_timeout

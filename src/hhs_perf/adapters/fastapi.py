@@ -18,6 +18,8 @@ try:
     from starlette.requests import ClientDisconnect
     from starlette.responses import Response
     from starlette.routing import Match
+
+    from ._responses_fastapi import cached_response
 except ImportError as exc:
     raise ConfigurationError.missing_extra("hhs_perf.adapters.fastapi", "fastapi") from exc
 
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
     from .._monitor import Monitor
     from ..web.auth import Authenticator
 
-__all__ = ["init_app"]
+__all__ = ["cached_response", "init_app"]
 
 _NAME: Final = "hhs_perf"
 _SITE: Final = "hhs_perf_site"

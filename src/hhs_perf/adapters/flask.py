@@ -13,6 +13,8 @@ from ._common import OWN, close_with, read_prefix, read_query, refuse_second
 
 try:
     from flask import Blueprint, Flask, Response, got_request_exception, request
+
+    from ._responses_flask import cached_response
 except ImportError as exc:
     raise ConfigurationError.missing_extra("hhs_perf.adapters.flask", "flask") from exc
 
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from .._monitor import Monitor
     from ..web.auth import Authenticator
 
-__all__ = ["init_app"]
+__all__ = ["cached_response", "init_app"]
 
 _NAME: Final = "hhs_perf"
 _OWN_ENDPOINTS: Final = frozenset(f"{_NAME}.{endpoint.name}" for endpoint in ENDPOINTS)

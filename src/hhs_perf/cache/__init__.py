@@ -7,13 +7,17 @@ from typing import TYPE_CHECKING, Final
 from .._lazy import importer
 
 if TYPE_CHECKING:
+    from .advice import Advice
     from .codec import Codec, MacKey
     from .policy import NOT_MODIFIED, Loaded, Policy, Previous, previous
+    from .report import CacheReport
     from .s3fifo import S3FIFOCache
     from .tiered import TieredCache
 
 __all__ = [
     "NOT_MODIFIED",
+    "Advice",
+    "CacheReport",
     "Codec",
     "Loaded",
     "MacKey",
@@ -26,6 +30,8 @@ __all__ = [
 
 _HOMES: Final = {
     "NOT_MODIFIED": "policy",
+    "Advice": "advice",
+    "CacheReport": "report",
     "Codec": "codec",
     "Loaded": "policy",
     "MacKey": "codec",

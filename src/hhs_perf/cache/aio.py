@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 __all__ = ["AsyncFace"]
 
+D = TypeVar("D")
 T = TypeVar("T")
 
 
@@ -27,6 +28,12 @@ class AsyncFace:
         self._core = core
         self._run = core.run_async
 
+    @overload
+    async def get(self, key: str, default: D, type: type[T]) -> T | D: ...
+    @overload
+    async def get(self, key: str, default: None = None, *, type: type[T]) -> T | None: ...
+    @overload
+    async def get(self, key: str, default: Any = None, type: Any = None) -> Any: ...
     async def get(self, key: str, default: Any = None, type: Any = None) -> Any:
         """Give the value of `key`, or `default` where there is none."""
         found = self._core.quick(key)
@@ -34,39 +41,87 @@ class AsyncFace:
             return found.value
         return await self._run(self._core.finding(key, default, type))
 
+    @overload
     async def get_or_load(
         self,
         key: str,
-        loader: Callable[[], Awaitable[T] | T],
+        loader: Callable[[], Awaitable[T]],
         *,
         ttl: float | None = None,
         tags: Iterable[str] = (),
         policy: Policy | None = None,
         type: Any = None,
-    ) -> T:
+    ) -> T: ...
+    @overload
+    async def get_or_load(
+        self,
+        key: str,
+        loader: Callable[[], T],
+        *,
+        ttl: float | None = None,
+        tags: Iterable[str] = (),
+        policy: Policy | None = None,
+        type: Any = None,
+    ) -> T: ...
+    async def get_or_load(
+        self,
+        key: str,
+        loader: Callable[[], Any],
+        *,
+        ttl: float | None = None,
+        tags: Iterable[str] = (),
+        policy: Policy | None = None,
+        type: Any = None,
+    ) -> Any:
         """Give the value of `key`; where there is none, that of `loader()`, and keep it."""
         found = self._core.quick(key)
         if found is not None and (policy is None or policy.copy == "never"):
-            return cast("T", found.value)
+            return found.value
         request = self._core.request(key, loader, ttl=ttl, tags=tags, policy=policy, type_=type)
-        return cast("T", await self._core.loading_async(request))
+        return await self._core.loading_async(request)
 
+    @overload
     async def refresh(
         self,
         key: str,
-        loader: Callable[[], Awaitable[T] | T],
+        loader: Callable[[], Awaitable[T]],
         *,
         ttl: float | None = None,
         tags: Iterable[str] = (),
         policy: Policy | None = None,
         type: Any = None,
-    ) -> T:
+    ) -> T: ...
+    @overload
+    async def refresh(
+        self,
+        key: str,
+        loader: Callable[[], T],
+        *,
+        ttl: float | None = None,
+        tags: Iterable[str] = (),
+        policy: Policy | None = None,
+        type: Any = None,
+    ) -> T: ...
+    async def refresh(
+        self,
+        key: str,
+        loader: Callable[[], Any],
+        *,
+        ttl: float | None = None,
+        tags: Iterable[str] = (),
+        policy: Policy | None = None,
+        type: Any = None,
+    ) -> Any:
         """Load the value of `key` whether or not there is one."""
         request = self._core.request(
             key, loader, ttl=ttl, tags=tags, policy=policy, type_=type, is_forced=True
         )
-        return cast("T", await self._core.loading_async(request))
+        return await self._core.loading_async(request)
 
+    @overload
+    async def get_many(self, keys: Iterable[str], *, type: type[T]) -> dict[str, T]: ...
+    @overload
+    async def get_many(self, keys: Iterable[str], *, type: Any = None) -> dict[str, Any]: ...
     async def get_many(
         self,
         keys: Iterable[str],

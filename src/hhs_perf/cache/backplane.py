@@ -77,13 +77,21 @@ class Backplane:
         """Seconds that the last ping took through the queue of messages; None when never."""
         self.losses = 0
 
+    @property
+    def is_running(self) -> bool:
+        """Tell whether the thread was started, and not stopped."""
+        return self._thread is not None
+
     def ensure_started(self) -> None:
         """Start the thread, unless it runs."""
         if self._thread is None:
             with self._lock:
-                if self._thread is None and not self._stop.is_set():
+                if self._thread is None:
                     thread = threading.Thread(
-                        target=self._run, name="hhs_perf-backplane", daemon=True
+                        target=self._run,
+                        args=(self._stop,),
+                        name="hhs_perf-backplane",
+                        daemon=True,
                     )
                     thread.start()
                     self._thread = thread
@@ -92,9 +100,12 @@ class Backplane:
         """End the thread, and wait for it for two seconds at most."""
         with self._lock:
             self._stop.set()
+            self._stop = threading.Event()
             thread, self._thread = self._thread, None
-        if thread is not None and thread is not threading.current_thread():
-            thread.join(2)
+        if thread is not None:
+            if thread is not threading.current_thread():
+                thread.join(2)
+            self._lost(None)
 
     def restart(self) -> None:
         """Let `ensure_started` start anew after `stop`, or in a forked child."""
@@ -105,8 +116,7 @@ class Backplane:
         self.is_linked = False
         self.lag = None
 
-    def _run(self) -> None:
-        stop = self._stop
+    def _run(self, stop: threading.Event) -> None:
         pause = _TURN
         while not stop.is_set() and self._listener() is not None:
             error: BaseException | None = None

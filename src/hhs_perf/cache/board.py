@@ -88,7 +88,7 @@ class Board:
 
     def read_hot(self) -> bytes | None:
         """Give the list of hot keys as it was written."""
-        held: bytes | None = self._ask("fetch", self._hot)
+        held: bytes | None = self._ask("send", "GET", self._hot)
         return held
 
     def swap_hot(self, held: bytes | None, data: bytes) -> bool:
@@ -108,18 +108,20 @@ class Board:
 
     def processes(self) -> tuple[Row, ...]:
         """Give what the processes that are there have told."""
-        told, time = self._ask("commands", (("HGETALL", self._rows), ("TIME",)))
-        values = told.values() if isinstance(told, dict) else told[1::2]
-        since = int(time[0]) + int(time[1]) / 1e6 - _ALIVE
-        rows = [row for value in values if (row := _read(value, since)) is not None]
+        told = self._ask("send", "HGETALL", self._rows)
+        since = int(self._micros()) / 1e6 - _ALIVE
+        rows = [row for value in told.values() if (row := _read(value, since)) is not None]
         return tuple(sorted(rows, key=lambda row: (row.host, row.pid)))
 
     def ask_to_warm(self, name: str) -> str:
         """Ask every process to run a warm-up, or all where `name` is empty; gives the request."""
-        seconds, micros = self._ask("send", "TIME")
-        request = f"{int(seconds)}{int(micros):06d}"
+        request = self._micros()
         self._ask("send", "PUBLISH", self._channel, f"W{self._level2.boot}{request}{name}")
         return request
+
+    def _micros(self) -> str:
+        seconds, micros = self._ask("send", "TIME")
+        return f"{int(seconds)}{int(micros):06d}"
 
     def _ask(self, verb: str, *arguments: Any) -> Any:
         try:

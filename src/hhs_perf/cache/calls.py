@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeGuard
+from typing import TYPE_CHECKING, Any, Final, Protocol
 from weakref import WeakValueDictionary
 
 import attrs
@@ -13,10 +13,7 @@ if TYPE_CHECKING:
 
     from .loading import LoadRequest
 
-__all__ = ["Call", "Calls", "Plain", "Repeatable", "name_of"]
-
-Plain = str | int | float | bool | bytes | None
-"""What MessagePack gives back as it was."""
+__all__ = ["Call", "Calls", "Repeatable", "name_of"]
 
 _MOST: Final = 1_000
 _LONGEST: Final = 200
@@ -43,11 +40,19 @@ class Repeatable(Protocol):
 
 @attrs.frozen(kw_only=True)
 class Call:
-    """A call of a cached function with plain arguments: text, bytes, numbers, booleans, None."""
+    """A call of a cached function."""
 
     name: str
-    args: tuple[Plain, ...]
-    kwargs: dict[str, Plain]
+    args: tuple[object, ...]
+    kwargs: dict[str, object]
+
+    @property
+    def is_plain(self) -> bool:
+        """Tell whether MessagePack gives all arguments back as they are, and none is long."""
+        return all(
+            type(value) in _PLAIN and _is_short(value)
+            for value in (*self.args, *self.kwargs.values())
+        )
 
 
 class Calls:
@@ -73,10 +78,9 @@ class Calls:
         """Take that the function of that name was called, if its arguments are plain."""
         if len(args) + len(kwargs) > _MOST_ARGUMENTS:
             return
-        named = tuple(kwargs.values())
-        if not _are_plain(args) or not _are_plain(named):
+        call = Call(name=name, args=args, kwargs=kwargs)
+        if not call.is_plain:
             return
-        call = Call(name=name, args=args, kwargs=dict(zip(kwargs, named, strict=True)))
         with self._lock:
             self._calls.pop(key, None)
             self._calls[key] = call
@@ -94,7 +98,7 @@ class Calls:
         else, loads nothing but what it claims to be.
         """
         function = self._functions.get(call.name)
-        if function is None or not _are_plain((*call.args, *call.kwargs.values())):
+        if function is None or not call.is_plain:
             return None
         try:
             if function.key_of(call.args, call.kwargs) != key:
@@ -112,10 +116,6 @@ def name_of(function: object) -> str:
     """Give module and qualified name of a function; of what has none, those of its class."""
     named = function if hasattr(function, "__qualname__") else type(function)
     return f"{named.__module__}.{named.__qualname__}"
-
-
-def _are_plain(values: tuple[object, ...]) -> TypeGuard[tuple[Plain, ...]]:
-    return all(type(value) in _PLAIN and _is_short(value) for value in values)
 
 
 def _is_short(value: object) -> bool:

@@ -58,6 +58,9 @@ class Coherence:
         """Take a message: `<op><boot><rest>`, see scripts.py."""
         op, boot = message[:1], message[1:_BOOT_END]
         if boot == self._level2.boot:
+            # What we did ourselves is done; but another load of ours may wait for it.
+            if op in ("w", "d", "f"):
+                self._level2.word(op, message[_BOOT_END:])
             return
         self._memory.counts.messages += 1
         if op in _MARKS:
@@ -70,7 +73,6 @@ class Coherence:
             return
         if op in ("w", "d"):
             self._memory.depart((key,))
-        if op == "d":
             self._flights.ground((key,))
         self._level2.word(op, key)
 

@@ -9,6 +9,7 @@ import attrs
 from ..exceptions import CacheCodecError
 from .drive import run
 from .hot_keys import EMPTY, HotKey, HotList, dumped, merged, read
+from .l2 import L2Down, unreachable
 from .settling import settled
 
 if TYPE_CHECKING:
@@ -70,8 +71,17 @@ class Frequent:
         self._told = counts
 
     def restore(self) -> str:
-        """Have in L1 what was hit most; tells what became of it. Raises OSError, L2Down."""
-        held = self._parsed(None if self._store is None else self._store.load())
+        """Have in L1 what was hit most; tells what became of it.
+
+        Raises OSError, and CacheBackendError where Redis fails.
+        """
+        try:
+            return self._restored(None if self._store is None else self._store.load())
+        except L2Down as exc:
+            raise unreachable(exc) from exc
+
+    def _restored(self, data: bytes | None) -> str:
+        held = self._parsed(data)
         loads: list[LoadRequest] = []
         others: list[str] = []
         for each in held.keys:

@@ -32,8 +32,8 @@ class HotKey(msgspec.Struct, frozen=True, array_like=True):
     key: str
     hits: float
     function: str | None = None
-    args: tuple[str | int | float | bool | bytes | None, ...] = ()
-    kwargs: dict[str, str | int | float | bool | bytes | None] = {}
+    args: tuple[object, ...] = ()
+    kwargs: dict[str, object] = {}
 
     @property
     def call(self) -> Call | None:

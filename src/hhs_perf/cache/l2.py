@@ -148,8 +148,7 @@ class Level2:
         if not is_heard:
             yield from self.ask_standing()
         raw: bytes | None = yield from self._ask("get", ("fetch", (name,)))
-        # What is deleted but could not be yet is no value any more.
-        return None if self._unsent and ("key", key) in self._unsent else raw
+        return None if self.is_deleted(key) else raw
 
     def read_many(self, keys: Sequence[str], *, is_heard: bool) -> Steps[list[bytes | None]]:
         """Read the bytes of several keys, as `read`."""
@@ -159,10 +158,8 @@ class Level2:
         names = [value(key) for key in keys]
         answers: list[bytes | None] = yield from self._ask("get_many", ("fetch_many", (names,)))
         if self._unsent:
-            return [
-                None if ("key", key) in self._unsent else raw
-                for key, raw in zip(keys, answers, strict=True)
-            ]
+            pairs = zip(keys, answers, strict=True)
+            return [None if self.is_deleted(key) else raw for key, raw in pairs]
         return answers
 
     def ask_standing(self) -> Steps[None]:
@@ -231,8 +228,11 @@ class Level2:
 
     def release(self, key: str, token: bytes) -> Steps[None]:
         """Give the lease of `key` back without a value."""
+        yield from self._script("release", self._releasing(key, token))
+
+    def _releasing(self, key: str, token: bytes) -> Call:
         arguments = (token, self.names.channel, self._message("f", key))
-        yield from self._script("release", (RELEASE, (self.names.lock(key),), arguments))
+        return RELEASE, (self.names.lock(key),), arguments
 
     def extend(self, key: str, token: bytes, seconds: float) -> Steps[None]:
         """Let the lease of `key` run for `seconds` from now."""
@@ -319,6 +319,15 @@ class Level2:
             self._unsent = {("everything", ""): next(self._unsent_count)}
         self._memory.mark("everything", "", self.now())
 
+    def release_later(self, key: str, token: bytes) -> None:
+        """Let a lease be given back by the backplane's thread, if it is held at all."""
+        if len(self._unsent) < _MOST_REPLAYED:
+            self.keep_unsent("lease", (f"{token.decode()} {key}",))
+
+    def is_deleted(self, key: str) -> bool:
+        """Tell whether `key` is deleted, only that Redis could not be told yet."""
+        return bool(self._unsent) and ("key", key) in self._unsent
+
     @property
     def unsent(self) -> int:
         """How many deletes and marks wait for Redis to be back."""
@@ -334,6 +343,9 @@ class Level2:
                 calls.append(self.deletion(what))
             elif kind == "tag":
                 calls.append(self.tag_mark(what))
+            elif kind == "lease":
+                token, _, key = what.partition(" ")
+                calls.append(self._releasing(key, token.encode()))
             else:
                 calls.append(self.standing_mark(what if kind == "prefix" else None))
         return waiting, calls

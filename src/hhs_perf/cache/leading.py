@@ -121,6 +121,7 @@ class Leader:
             yield from self._storing.release(flight)
             self._land(flight, exc, is_error=True)
         except BaseException:
+            self._storing.release_later(flight)
             self.abandon(flight)
             raise
 
@@ -164,6 +165,8 @@ class Leader:
         try:
             for _ in range(_MOST_ROUNDS):
                 waiter = level2.wait_for(key)
+                # What comes of this attempt is newer than all that was heard until now.
+                flight.began = self._memory.began()
                 try:
                     outcome, stamp, rest = yield from level2.acquire(key, token, flight.seen)
                     if outcome == LEASED:
@@ -179,8 +182,13 @@ class Leader:
                 finally:
                     level2.no_more(key, waiter)
         except L2Down as exc:
+            if exc.__cause__ is not None:  # it was asked, and may have given the lease
+                level2.release_later(key, token)
             if self._lookup.raises:
                 raise unreachable(exc) from exc
+        except BaseException:
+            level2.release_later(key, token)
+            raise
         return None
 
     def _take(self, flight: Flight, token: bytes) -> None:

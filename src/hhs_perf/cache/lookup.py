@@ -144,6 +144,8 @@ class Lookup:
         if frame is None:
             return None
         marks = self.memory.marks
+        if self.second is not None and self.second.level2.is_deleted(key):
+            return None
         if frame.tags and self.second is not None:
             asked = marks.unknown(frame.tags) if is_heard else frame.tags
             if asked:

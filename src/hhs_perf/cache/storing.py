@@ -15,7 +15,7 @@ from .entry import Detail
 from .l2 import L2Down, unreachable
 from .lookup import copied
 from .policy import NOT_MODIFIED, Loaded
-from .responses import is_response
+from .responses import refuse_response
 from .steadiness import fingerprint_of
 
 if TYPE_CHECKING:
@@ -72,7 +72,10 @@ class Storing:
         stamp: float | None,
         took: float,
     ) -> Frame:
-        """Make a frame of what a loader gave; raises ValueError where that makes no sense."""
+        """Make a frame of what a loader gave; raises ValueError where that makes no sense.
+
+        And CacheCodecError for a web response.
+        """
         ttl, tags, note = request.ttl, request.tags, None
         if isinstance(value, Loaded):
             ttl = value.ttl if value.ttl is not None else ttl
@@ -85,6 +88,7 @@ class Storing:
                 )
             value, note = before.value, note or before.note
             request.pattern.steadiness.same(request.key)
+        refuse_response(request.key, value)
         life, l1_ttl = self.lives.of(ttl, request.policy)
         request.pattern.ttl = life
         now = self.now()
@@ -133,10 +137,6 @@ class Storing:
 
     def store(self, flight: Flight, request: LoadRequest, frame: Frame) -> Steps[None]:
         """Keep what was loaded, unless its key was deleted since the load began."""
-        if is_response(frame.value):
-            self._memory.counts.unstorable += 1
-            yield from self.release(flight)
-            return
         second, token = self._second, flight.token
         if (
             second is not None
@@ -177,6 +177,7 @@ class Storing:
             seconds = frame.keep_until - self.now()
             accepted = yield from second.level2.put(key, data, seconds, token)
         except L2Down as exc:
+            second.level2.release_later(key, token)
             if self._lookup.raises:
                 raise unreachable(exc) from exc
             return True
@@ -199,8 +200,13 @@ class Storing:
     def _release(self, second: Second, token: bytes, key: str) -> Steps[None]:
         try:
             yield from second.level2.release(key, token)
-        except L2Down:  # then it ends by itself
-            return
+        except L2Down:
+            second.level2.release_later(key, token)
+
+    def release_later(self, flight: Flight) -> None:
+        """Do so where there is nobody left to wait for Redis."""
+        if self._second is not None and flight.token is not None:
+            self._second.level2.release_later(flight.key, flight.token)
 
 
 def _name_of(error: object) -> tuple[str, str]:

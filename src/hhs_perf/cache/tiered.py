@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast, overload
 
 from .._clock import SystemClock
 from .._faults import Faults
@@ -31,10 +31,12 @@ if TYPE_CHECKING:
     from .decorator import Decorator
     from .drive import Steps
     from .policy import Policy
+    from .report import CacheReport
     from .warm_ups import WarmResult
 
 __all__ = ["TieredCache"]
 
+D = TypeVar("D")
 T = TypeVar("T")
 
 
@@ -145,6 +147,12 @@ class TieredCache:
 
         return AsyncFace(self.core)
 
+    @overload
+    def get(self, key: str, default: D, type: type[T]) -> T | D: ...
+    @overload
+    def get(self, key: str, default: None = None, *, type: type[T]) -> T | None: ...
+    @overload
+    def get(self, key: str, default: Any = None, type: Any = None) -> Any: ...
     def get(self, key: str, default: Any = None, type: Any = None) -> Any:
         """Give the value of `key`, or `default` where there is none.
 
@@ -209,6 +217,10 @@ class TieredCache:
         )
         return cast("T", self._run(self.core.loading(request)))
 
+    @overload
+    def get_many(self, keys: Iterable[str], *, type: type[T]) -> dict[str, T]: ...
+    @overload
+    def get_many(self, keys: Iterable[str], *, type: Any = None) -> dict[str, Any]: ...
     def get_many(self, keys: Iterable[str], *, type: Any = None) -> dict[str, Any]:
         """Give those of `keys` that have a value, by key; what L1 lacks is read in one go."""
         return self._run(self.core.finding_many(keys, type))
@@ -336,6 +348,12 @@ class TieredCache:
         for a name that no warm-up has.
         """
         return self.warming.run_now(names, timeout)
+
+    def report(self) -> CacheReport:
+        """Tell what the cache did since it began in this process, and how it stands."""
+        from .report import report_of  # noqa: PLC0415 - slow, and seldom asked for
+
+        return report_of(self.core, self.warming.results())
 
     def close(self) -> None:
         """End the background thread and the connections; the cache goes on with L1 alone.

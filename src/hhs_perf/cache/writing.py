@@ -10,7 +10,7 @@ from ..exceptions import CacheCodecError
 from .codec import Frame
 from .l2 import L2Down, unreachable
 from .lookup import copied
-from .responses import is_response
+from .responses import refuse_response
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -59,12 +59,7 @@ class Writer:
     ) -> Steps[None]:
         """Store several values in one round trip."""
         for key, value in values.items():
-            if is_response(value):
-                raise CacheCodecError(
-                    "value",
-                    f"{key!r}: a {type(value).__name__} belongs to one request and cannot be "
-                    "shared; cache what it is made of, or use the cached responses of the adapters",
-                )
+            refuse_response(key, value)
         second = self._second
         if second is not None:
             second.listens()

@@ -97,7 +97,7 @@ class AsgiTimer:
             async def closing(message: Message) -> None:
                 await send(message)
                 if message["type"] in _LAST_WORDS:
-                    self._monitor.close()
+                    await self._monitor.aclose()
 
             await self.app(scope, receive, closing)
         else:

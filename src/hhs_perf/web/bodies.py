@@ -22,6 +22,7 @@ __all__ = [
     "AlertsBody",
     "AlertsSection",
     "ApiSection",
+    "Header",
     "InFlightRow",
     "SeriesRow",
     "SettingsBody",
@@ -96,14 +97,16 @@ class AlertsSection:
 
 
 @attrs.frozen(kw_only=True, slots=False)
-class _Header:
+class Header:
+    """Up to when, over how long and over which processes the figures are."""
+
     generated_from: str
     window: WindowRow
     scope: Scope
 
 
 @attrs.frozen(kw_only=True, slots=False)
-class SummaryBody(_Header):
+class SummaryBody(Header):
     """`/api/performance`."""
 
     api: ApiSection
@@ -116,7 +119,7 @@ class SummaryBody(_Header):
 
 
 @attrs.frozen(kw_only=True, slots=False)
-class SlaBody(_Header):
+class SlaBody(Header):
     """`/api/performance/sla`."""
 
     status: Status
@@ -124,7 +127,7 @@ class SlaBody(_Header):
 
 
 @attrs.frozen(kw_only=True, slots=False)
-class AlertsBody(_Header):
+class AlertsBody(Header):
     """`/api/performance/alerts`."""
 
     active: tuple[AlertRow, ...]

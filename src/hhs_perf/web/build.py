@@ -32,14 +32,15 @@ if TYPE_CHECKING:
     from ..metrics import Snapshot
     from ..sla import Alert, SlaVerdict
 
-__all__ = ["alerts_body", "settings_body", "sla_body", "summary_body"]
+__all__ = ["alerts_body", "header_of", "settings_body", "sla_body", "summary_body"]
 
 
 def _spread(value: attrs.AttrsInstance) -> dict[str, Any]:
     return attrs.asdict(value, recurse=False)
 
 
-def _header(snapshot: Snapshot) -> dict[str, Any]:
+def header_of(snapshot: Snapshot) -> dict[str, Any]:
+    """Give the fields of `Header`, to spread into a body."""
     window = snapshot.window
     return {
         "generated_from": rfc3339(snapshot.until),
@@ -52,7 +53,7 @@ def summary_body(monitor: Monitor, window: str) -> SummaryBody:
     """Build `/api/performance` over `window`."""
     snapshot = monitor.reader.read(window)
     return SummaryBody(
-        **_header(snapshot),
+        **header_of(snapshot),
         api=ApiSection(
             **_spread(api.figures(snapshot)),
             in_flight=_in_flight(monitor),
@@ -70,12 +71,12 @@ def sla_body(monitor: Monitor, window: str | None) -> SlaBody:
     """Build `/sla`; a `window` is judged instead of each objective's own."""
     snapshot = monitor.reader.read(window or "1h")
     section = _sla_section(monitor.evaluate(window=window))
-    return SlaBody(**_header(snapshot), **_spread(section))
+    return SlaBody(**header_of(snapshot), **_spread(section))
 
 
 def alerts_body(monitor: Monitor) -> AlertsBody:
     """Build `/alerts`."""
-    return AlertsBody(**_header(monitor.reader.read("5m")), **_spread(_alerts_section(monitor)))
+    return AlertsBody(**header_of(monitor.reader.read("5m")), **_spread(_alerts_section(monitor)))
 
 
 def settings_body(monitor: Monitor) -> SettingsBody:

@@ -53,8 +53,8 @@ def page_headers() -> list[tuple[str, str]]:
     ]
 
 
-def dashboard_page(body: SummaryBody) -> str:
-    """Write the page; everything that came from outside is escaped."""
+def dashboard_page(body: SummaryBody, more: str = "") -> str:
+    """Write the page, with `more` sections below; everything that came from outside is escaped."""
     known = [row for row in body.sla.slas if row.status != "unknown"]
     met = sum(row.status == "met" for row in known)
     verdict = f"{met} of {len(known)} SLAs met" if known else "No SLA can be judged yet"
@@ -70,6 +70,7 @@ def dashboard_page(body: SummaryBody) -> str:
             _alerts(body),
             _routes(body),
             _other_work(body),
+            more,
             "</main></body></html>",
         )
     )

@@ -57,6 +57,10 @@ def _names(names: str | Iterable[str] | None) -> frozenset[str] | None:
     return frozenset((names,) if isinstance(names, str) else names)
 
 
+def _codes(codes: Iterable[int]) -> frozenset[int]:
+    return frozenset(codes)
+
+
 def _words(words: str | Iterable[str]) -> tuple[str, ...]:
     return (words,) if isinstance(words, str) else tuple(words)
 
@@ -78,7 +82,7 @@ class Plan:
     vary: tuple[str, ...] = attrs.field(default=(), converter=_lower)
     query: frozenset[str] | None = attrs.field(default=None, converter=_names)
     credentials: Credentials = "bypass"
-    statuses: frozenset[int] = attrs.field(default=frozenset({200}), converter=frozenset)
+    statuses: frozenset[int] = attrs.field(default=(200,), converter=_codes)
     max_age: float | None = None
     largest: int = _LARGEST
 

@@ -37,21 +37,61 @@ _FIELDS: Final = "fields"
 
 @attrs.frozen(kw_only=True)
 class Endpoint:
-    """One route of ours: where it stands below the prefix, who may see it, what it answers."""
+    """One route of ours: where it stands below the prefix, who may see it, what it answers.
+
+    `state` tells of what the answer shows besides what the monitor's generation stands for.
+    """
 
     path: str
     name: str
     summary: str
     build: Callable[[Monitor, Mapping[str, str]], object]
-    body: type | None = None
+    load_body: Callable[[], type] | None = None
+    state: Callable[[Monitor], object] = lambda _: None
     role: Role = "viewer"
     parameters: tuple[str, ...] = ()
     content_type: str = _JSON
 
     @property
+    def body(self) -> type | None:
+        """The type of a 200 body, None for a page."""
+        return None if self.load_body is None else self.load_body()
+
+    @property
     def schema(self) -> dict[str, Any] | None:
         """The JSON Schema of a 200 body, None for a page."""
-        return inline_schema(self.body) if self.body is not None else None
+        body = self.body
+        return None if body is None else inline_schema(body)
+
+
+def _cache_body_type() -> type:
+    from .cache_body import CacheBody  # noqa: PLC0415 - slow, see there
+
+    return CacheBody
+
+
+def _cache_body(monitor: Monitor, window: str) -> object:
+    from .cache_body import cache_body  # noqa: PLC0415 - likewise
+
+    return cache_body(monitor, window)
+
+
+def _cache_state(monitor: Monitor) -> object:
+    if not monitor.has_cache:
+        return None
+    from .cache_body import cache_state  # noqa: PLC0415 - likewise
+
+    return cache_state(monitor)
+
+
+def _dashboard(monitor: Monitor, window: str) -> str:
+    summary, more = summary_body(monitor, window), ""
+    if summary.cache.observed or monitor.has_cache:
+        from .cache_body import cache_body  # noqa: PLC0415 - likewise
+        from .cache_page import cache_section  # noqa: PLC0415 - likewise
+
+        more = cache_section(cache_body(monitor, window))
+    return dashboard_page(summary, more)
 
 
 ENDPOINTS: Final = (
@@ -59,7 +99,7 @@ ENDPOINTS: Final = (
         path="",
         name="summary",
         summary="All figures over a window, SLAs and alerts",
-        body=SummaryBody,
+        load_body=lambda: SummaryBody,
         parameters=(_WINDOW, _FIELDS),
         build=lambda monitor, query: summary_body(monitor, query.get(_WINDOW, "5m")),
     ),
@@ -67,7 +107,7 @@ ENDPOINTS: Final = (
         path="/sla",
         name="sla",
         summary="Status and compliance of every SLA",
-        body=SlaBody,
+        load_body=lambda: SlaBody,
         parameters=(_WINDOW, _FIELDS),
         build=lambda monitor, query: sla_body(monitor, query.get(_WINDOW)),
     ),
@@ -75,15 +115,24 @@ ENDPOINTS: Final = (
         path="/alerts",
         name="alerts",
         summary="Active alerts and their history",
-        body=AlertsBody,
+        load_body=lambda: AlertsBody,
         parameters=(_FIELDS,),
         build=lambda monitor, _: alerts_body(monitor),
+    ),
+    Endpoint(
+        path="/cache",
+        name="cache",
+        summary="The cache: hit rates, misses by reason, patterns, state, advice",
+        load_body=_cache_body_type,
+        parameters=(_WINDOW, _FIELDS),
+        build=lambda monitor, query: _cache_body(monitor, query.get(_WINDOW, "5m")),
+        state=_cache_state,
     ),
     Endpoint(
         path="/settings",
         name="settings",
         summary="Settings, plugins and the state of the monitor itself",
-        body=SettingsBody,
+        load_body=lambda: SettingsBody,
         role="admin",
         parameters=(_FIELDS,),
         build=lambda monitor, _: settings_body(monitor),
@@ -94,7 +143,8 @@ ENDPOINTS: Final = (
         summary="The figures as a page",
         parameters=(_WINDOW,),
         content_type=_HTML,
-        build=lambda monitor, query: summary_body(monitor, query.get(_WINDOW, "5m")),
+        build=lambda monitor, query: _dashboard(monitor, query.get(_WINDOW, "5m")),
+        state=_cache_state,
     ),
 )
 
@@ -163,7 +213,11 @@ class Site:
             return problem(400, str(exc))
         self._monitor.advance_if_overdue()
         etag = etag_of(
-            self._monitor.generation(), endpoint.name, repr(sorted(query.items())), *sorted(roles)
+            self._monitor.generation(),
+            str(endpoint.state(self._monitor)),
+            endpoint.name,
+            repr(sorted(query.items())),
+            *sorted(roles),
         )
         headers = [
             ("ETag", etag),
@@ -183,9 +237,9 @@ class Site:
         self, endpoint: Endpoint, query: Mapping[str, str], headers: list[tuple[str, str]]
     ) -> bytes:
         built = endpoint.build(self._monitor, query)
-        if isinstance(built, SummaryBody) and endpoint.body is None:
+        if isinstance(built, str):
             headers += page_headers()
-            return dashboard_page(built).encode()
+            return built.encode()
         if _FIELDS in query:
             built = select(built, query[_FIELDS].split(","))
         return msgspec.json.encode(built)
