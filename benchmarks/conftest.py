@@ -76,6 +76,7 @@ class Bench:
         base: Callable[[], object] | None = None,
         clock: Callable[[], float] = time.process_time,
         prepare: Mapping[str, Callable[[], object]] | None = None,
+        note: str = "",
     ) -> None:
         """Run all in turns; assert that ours by each peer's, both above ``base``, keeps its bound.
 
@@ -100,6 +101,7 @@ class Bench:
                 theirs=paired_difference(costs[name], bare).scaled(_UNITS[unit]),
                 ratio=paired_ratio(costs["ours"], costs[name], bare),
                 bound=peer.bound,
+                note=note,
             )
             for name, peer in peers.items()
         ]

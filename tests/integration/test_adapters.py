@@ -27,7 +27,7 @@ from tests.web_calls import Answer, call_asgi, call_wsgi, counted, quiet_monitor
 VIEWER = {"authorization": "Bearer a-viewers-secret"}
 ADMIN = {"authorization": "Bearer an-admins-secret"}
 TOKENS = {"HHS_PERF_TOKENS": "viewer:a-viewers-secret,admin:an-admins-secret"}
-PATHS = ("", "/", "/sla", "/sla/", "/alerts", "/settings", "/dashboard", "/dashboard/")
+PATHS = ("", "/", "/sla", "/sla/", "/alerts", "/cache", "/settings", "/dashboard", "/dashboard/")
 METHODS = ("GET", "HEAD", "OPTIONS", "POST", "DELETE", "FAKE")
 
 

@@ -72,7 +72,9 @@ def cached_response(
 
         @wraps(view)
         def cached(*args: P.args, **kwargs: P.kwargs) -> ResponseReturnValue:
-            run = partial(current_app.ensure_sync(view), *args, **kwargs)
+            run: Callable[[], ResponseReturnValue] = partial(
+                current_app.ensure_sync(view), *args, **kwargs
+            )
             if request.method not in _METHODS:
                 return run()
             where, default_ttl = cache_for(current_app.extensions.get("hhs_perf"), cache)
@@ -101,7 +103,7 @@ def _asked() -> Asked:
     )
 
 
-def _run(view: Callable[[], Any]) -> BaseResponse | HTTPException:
+def _run(view: Callable[[], ResponseReturnValue]) -> BaseResponse | HTTPException:
     """Run the view; what it aborts with is for Flask's error handlers, once for each request."""
     try:
         return current_app.make_response(view())

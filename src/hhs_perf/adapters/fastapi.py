@@ -24,7 +24,7 @@ except ImportError as exc:
     raise ConfigurationError.missing_extra("hhs_perf.adapters.fastapi", "fastapi") from exc
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Awaitable, Callable, ItemsView, Iterable
 
     from starlette.routing import BaseRoute, Route
     from starlette.types import ASGIApp, Scope
@@ -123,8 +123,10 @@ def _add_routes(
         dependencies=[Security(HTTPBearer(auto_error=False, scheme_name="Bearer"))],
         response_class=Response,
         response_model=None,
-        responses=_responses(endpoint),
-        openapi_extra={"parameters": [_parameter(each) for each in endpoint.parameters]},
+        openapi_extra={
+            "parameters": [_parameter(each) for each in endpoint.parameters],
+            "responses": _Responses(endpoint),
+        },
     )
     _match_quickly(app.router.routes[-1], paths[0])
     # All that the documented route does not take: HEAD, OPTIONS, and what is not allowed. These
@@ -150,15 +152,31 @@ def _parameter(name: str) -> dict[str, Any]:
     return {"name": name, "in": "query", "required": False, "schema": {"type": "string"}}
 
 
-def _responses(endpoint: Endpoint) -> dict[int | str, dict[str, Any]]:
+class _Responses(dict[str, Any]):
+    """What the document says of the responses, put together when the document is.
+
+    FastAPI merges it in by asking for its items. Before that the schemas would only delay the
+    host's start.
+    """
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        super().__init__()
+        self._endpoint = endpoint
+
+    def items(self) -> ItemsView[str, Any]:  # type: ignore[override] # no view of this dict
+        """Give the responses by status."""
+        return _responses(self._endpoint).items()
+
+
+def _responses(endpoint: Endpoint) -> dict[str, Any]:
     media_type = endpoint.content_type.partition(";")[0]
     schema = endpoint.schema or {"type": "string"}
-    found: dict[int | str, dict[str, Any]] = {
-        200: {"description": endpoint.summary, "content": {media_type: {"schema": schema}}},
-        304: {"description": "Nothing has changed since the ETag in If-None-Match"},
+    found: dict[str, Any] = {
+        "200": {"description": endpoint.summary, "content": {media_type: {"schema": schema}}},
+        "304": {"description": "Nothing has changed since the ETag in If-None-Match"},
     }
     for status, why in _REFUSALS.items():
-        found[status] = {"description": why, "content": _PROBLEM}
+        found[str(status)] = {"description": why, "content": _PROBLEM}
     return found
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import cached_property
-from threading import get_ident
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from attrs import evolve
@@ -166,7 +165,9 @@ class Core:
 
     def loading_async(self, request: LoadRequest) -> Awaitable[Any]:
         """Answer a request in the running event loop."""
-        return self.run_async(self._loader.get_or_load(evolve(request, home=get_ident())))
+        from asyncio import get_running_loop  # noqa: PLC0415 - slow to import, and here it is
+
+        return self.run_async(self._loader.get_or_load(evolve(request, home=get_running_loop())))
 
     def run_async(self, steps: Steps[T]) -> Awaitable[T]:
         """Answer steps in the running event loop."""

@@ -80,13 +80,13 @@ def take_hits(entry: Entry) -> int:
 
     To be called under the store's lock.
     """
-    # From the reading of the field to its writing nothing is called: under the interpreter's own
-    # lock no hit falls in between.
+    # From the reading of the field to its writing nothing is called, `min` neither: under the
+    # interpreter's own lock no hit falls in between.
     hits = entry.hits
     made = hits >> _SHIFT
     if made:
         credit = (hits & CREDIT) + made
-        entry.hits = hits & MAIN | (min(CREDIT, credit))
+        entry.hits = hits & MAIN | (credit if credit < CREDIT else CREDIT)  # noqa: FURB136
     return made
 
 

@@ -6,7 +6,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
 
 __all__ = ["KeyQueue"]
 
@@ -20,37 +20,34 @@ class KeyQueue(Generic[K]):
     the tombstones are always its first occurrences.
     """
 
-    __slots__ = ("_dead", "_keys", "_marks")
+    __slots__ = ("_marks", "dead", "keys", "push")
 
     def __init__(self) -> None:
-        self._keys: deque[K] = deque()
+        self.keys: deque[K] = deque()
+        """All keys, tombstones among them; to be looked at only."""
+        self.push: Callable[[K], None] = self.keys.append
+        """Put a key at the end."""
+        self.dead = 0
+        """How many of them are tombstones."""
         self._marks: dict[K, int] = {}
-        self._dead = 0
 
     def __len__(self) -> int:
-        return len(self._keys) - self._dead
+        return len(self.keys) - self.dead
 
-    def push(self, key: K) -> None:
-        """Put `key` at the end."""
-        self._keys.append(key)
-
-    def drain(self) -> Iterator[K]:
-        """Take keys off the front, until it is empty or nobody asks for more."""
-        keys = self._keys
+    def pop(self) -> tuple[K] | None:
+        """Take the first key off, and give it alone in a tuple; None if there is none."""
+        keys = self.keys
         while keys:
             key = keys.popleft()
-            if not (self._dead and self.unmark(key)):
-                yield key
-
-    def head(self) -> tuple[K, ...]:
-        """Give the first key, which may be a tombstone, or nothing."""
-        return (self._keys[0],) if self._keys else ()
+            if not (self.dead and self.unmark(key)):
+                return (key,)
+        return None
 
     def mark(self, key: K) -> None:
         """Take `key` out, which is in the queue."""
         self._marks[key] = self._marks.get(key, 0) + 1
-        self._dead += 1
-        if self._dead * 2 > len(self._keys):
+        self.dead += 1
+        if self.dead * 2 > len(self.keys):
             self._compact()
 
     def unmark(self, key: K) -> bool:
@@ -62,22 +59,22 @@ class KeyQueue(Generic[K]):
             del self._marks[key]
         else:
             self._marks[key] = count - 1
-        self._dead -= 1
+        self.dead -= 1
         return True
 
     def living(self) -> list[K]:
         """Give the keys in their order."""
         self._compact()
-        return list(self._keys)
+        return list(self.keys)
 
     def clear(self) -> None:
         """Drop all keys."""
-        self._keys.clear()
+        self.keys.clear()
         self._marks.clear()
-        self._dead = 0
+        self.dead = 0
 
     def _compact(self) -> None:
-        for _ in range(len(self._keys)):
-            key = self._keys.popleft()
-            if not (self._dead and self.unmark(key)):
-                self._keys.append(key)
+        for _ in range(len(self.keys)):
+            key = self.keys.popleft()
+            if not (self.dead and self.unmark(key)):
+                self.keys.append(key)

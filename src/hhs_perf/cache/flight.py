@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Final
 from ..exceptions import CacheReentrancyError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from asyncio import AbstractEventLoop
+    from collections.abc import Callable, Iterable
 
     from .codec import Frame
 
@@ -27,12 +28,17 @@ warming: Final[ContextVar[bool]] = ContextVar("hhs_perf_warming", default=False)
 
 
 class Outcome(Future[object]):
-    """What a flight brings; `home` is the thread of the event loop that leads it, if one does."""
+    """What a flight brings; `home` is the event loop that leads it, if one does."""
 
     def __init__(self, key: str) -> None:
         super().__init__()
         self.key = key
-        self.home: int | None = None
+        self.home: AbstractEventLoop | None = None
+
+    @property
+    def is_lost(self) -> bool:
+        """Tell whether nobody will bring it any more, since the event loop was closed."""
+        return self.home is not None and self.home.is_closed() and not self.done()
 
 
 class Flight:
@@ -45,6 +51,7 @@ class Flight:
     __slots__ = (
         "began",
         "blocked_on",
+        "flights",
         "is_detached",
         "is_grounded",
         "is_stale",
@@ -52,13 +59,15 @@ class Flight:
         "outcome",
         "previous",
         "seen",
+        "tags",
         "token",
         "was_found",
     )
 
-    def __init__(self, key: str, began: tuple[int, int]) -> None:
+    def __init__(self, key: str, began: tuple[int, int], flights: Flights) -> None:
         self.key = key
         self.began = began
+        self.flights = flights
         self.outcome = Outcome(key)
         self.is_grounded = False
         # Whether it runs in the background, for nobody who waits.
@@ -70,6 +79,8 @@ class Flight:
         # The bytes that L2 held, and the value to be replaced, from whatever level.
         self.seen: bytes | None = None
         self.previous: Frame | None = None
+        # Of the value, once there is one.
+        self.tags: tuple[str, ...] = ()
         # The loads that loaders of this one wait for.
         self.blocked_on: set[Flight] = set()
         # Names the lease in L2 that this load holds, if any.
@@ -80,28 +91,32 @@ class Flights:
     """The loads under way in this process, by key."""
 
     def __init__(self) -> None:
-        # Guards the dictionary, and whom each flight waits for.
-        self._lock = threading.Lock()
+        # Guards the dictionary, and whom each flight waits for. Reentrant: a task that is
+        # collected with its event loop ends its load wherever that happens.
+        self._lock = threading.RLock()
         self._flights: dict[str, Flight] = {}
 
     def __len__(self) -> int:
         """Count the loads under way."""
         return len(self._flights)
 
-    def join(self, key: str, began: tuple[int, int]) -> tuple[Flight, bool]:
+    def join(
+        self, key: str, began: tuple[int, int], is_void: Callable[[Flight], bool]
+    ) -> tuple[Flight, bool]:
         """Give the load of `key` under way, or begin one: then the second value is True.
 
-        A load that began before the last mark is not joined: it may be of what was invalidated.
-        Raises CacheReentrancyError when the caller is part of that load, or when that load waits
-        for one that the caller is part of: both would wait for ever.
+        A load that began before the last mark is not joined if the mark made it void.
+        Raises CacheReentrancyError when the caller is part of a load of `key`, or when that load
+        waits for one that the caller is part of: both would wait for ever.
         """
         part_of = loading.get()
         with self._lock:
+            if part_of and self._is_loading(key, part_of):
+                raise CacheReentrancyError(key)
             flight = self._flights.get(key)
-            if flight is None or flight.is_grounded or flight.began[1] != began[1]:
-                if flight is not None and flight in part_of:
-                    raise CacheReentrancyError(key)
-                flight = self._flights[key] = Flight(key, began)
+            is_older = flight is not None and flight.began[1] != began[1]
+            if flight is None or (is_older and is_void(flight)):
+                flight = self._flights[key] = Flight(key, began, self)
                 leads = True
             elif part_of and _leads_back(flight, part_of):
                 raise CacheReentrancyError(key)
@@ -110,6 +125,12 @@ class Flights:
             if part_of:
                 part_of[-1].blocked_on.add(flight)
             return flight, leads
+
+    def _is_loading(self, key: str, part_of: tuple[Flight, ...]) -> bool:
+        # A load that was grounded is one all the same.
+        return any(
+            each.key == key and each.flights is self and not each.outcome.done() for each in part_of
+        )
 
     def is_under_way(self, key: str) -> bool:
         """Tell whether `key` is being loaded."""
@@ -139,7 +160,7 @@ class Flights:
 
     def after_fork_in_child(self) -> None:
         """Forget the loads of the parent, whose threads the child does not have."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._flights = {}
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from array import array
 from typing import Final
 
 __all__ = ["Ghost"]
 
 _WIDTH: Final = 16
 _MASK: Final = 0xFFFF_FFFF
+_BYTES: Final = 4
+_EMPTY: Final = bytes(_BYTES)
 
 
 class Ghost:
@@ -20,15 +21,13 @@ class Ghost:
     keys, is taken for remembered.
     """
 
-    __slots__ = ("_buckets", "_table", "_width", "capacity")
+    __slots__ = ("_buckets", "_span", "_table", "capacity")
 
     def __init__(self, capacity: int = 0) -> None:
         self._lay_out(capacity)
 
     def __contains__(self, key: object) -> bool:
-        fingerprint = _fingerprint(key)
-        begin = fingerprint % self._buckets * self._width
-        return fingerprint in self._table[begin : begin + self._width]
+        return self.capacity > 0 and self._place(key) >= 0
 
     def add(self, key: object) -> None:
         """Remember `key` as the latest."""
@@ -36,14 +35,11 @@ class Ghost:
 
     def discard(self, key: object) -> bool:
         """Forget `key`; tell whether it was remembered."""
-        fingerprint = _fingerprint(key)
-        begin = fingerprint % self._buckets * self._width
-        bucket = self._table[begin : begin + self._width]
-        if fingerprint not in bucket:
+        place = self._place(key) if self.capacity else -1
+        if place < 0:
             return False
-        bucket.remove(fingerprint)
-        bucket.insert(0, 0)
-        self._table[begin : begin + self._width] = bucket
+        begin = place - place % self._span
+        self._table[begin : place + _BYTES] = _EMPTY + self._table[begin:place]
         return True
 
     def fit(self, living: int) -> None:
@@ -53,12 +49,13 @@ class Ghost:
         """
         if living * 3 > self.capacity * 2 and living < self.capacity * 2:
             return
-        table, buckets, width = self._table, self._buckets, self._width
+        table, span = self._table, self._span
         self._lay_out(living)
-        for age in range(width):
-            for begin in range(0, buckets * width, width):
-                if table[begin + age]:
-                    self._append(table[begin + age])
+        for age in range(0, span, _BYTES):
+            for begin in range(age, len(table), span):
+                fingerprint = int.from_bytes(table[begin : begin + _BYTES], "little")
+                if fingerprint:
+                    self._append(fingerprint)
 
     def clear(self) -> None:
         """Forget all."""
@@ -67,15 +64,26 @@ class Ghost:
     def _lay_out(self, capacity: int) -> None:
         self.capacity = capacity
         self._buckets = max(1, capacity // _WIDTH)
-        self._width = -(-capacity // self._buckets)
-        self._table = array("I", bytes(4 * self._buckets * self._width))
+        self._span = -(-capacity // self._buckets) * _BYTES
+        # Bytes, since these are searched in C without making an int of each fingerprint.
+        self._table = bytearray(self._buckets * self._span)
+
+    def _place(self, key: object) -> int:
+        """Find a key's fingerprint in its bucket; negative if it is not there."""
+        fingerprint = _fingerprint(key)
+        begin = fingerprint % self._buckets * self._span
+        end = begin + self._span
+        sought = fingerprint.to_bytes(_BYTES, "little")
+        place = self._table.find(sought, begin, end)
+        while place > 0 and place % _BYTES:  # made up of the bytes of two others
+            place = self._table.find(sought, place + 1, end)
+        return place
 
     def _append(self, fingerprint: int) -> None:
-        end = (fingerprint % self._buckets + 1) * self._width
-        begin = end - self._width
-        bucket = self._table[begin + 1 : end]
-        bucket.append(fingerprint)
-        self._table[begin:end] = bucket
+        end = (fingerprint % self._buckets + 1) * self._span
+        begin = end - self._span
+        latest = fingerprint.to_bytes(_BYTES, "little")
+        self._table[begin:end] = self._table[begin + _BYTES : end] + latest
 
 
 def _fingerprint(key: object) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from functools import partial
 from threading import RLock
-from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, TypeVar, TypeVarTuple
 from weakref import WeakMethod
 
 from .._fork import renew_after_fork
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Guard"]
 
-P = ParamSpec("P")
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 
 class Guard:
@@ -34,13 +34,7 @@ class Guard:
         self.renew()
         renew_after_fork(self)
 
-    def run(
-        self,
-        meanwhile: T,
-        deed: Callable[Concatenate[list[object], P], T],
-        *args: P.args,
-        **kwargs: P.kwargs,
-    ) -> T:
+    def run(self, meanwhile: T, deed: Callable[[list[object], *Ts], T], *args: *Ts) -> T:
         """Do a deed under the lock, and one at a time even within a thread.
 
         What a finalizer asks for in the midst of another deed is done after that one; it gets
@@ -50,11 +44,11 @@ class Guard:
         left: list[object] = []
         with self.lock:
             if self._busy:
-                self._later.append(partial(deed, left, *args, **kwargs))
+                self._later.append(partial(deed, left, *args))
                 return meanwhile
             self._busy = True
             try:
-                done = deed(left, *args, **kwargs)
+                done = deed(left, *args)
                 while self._later:
                     self._later.popleft()()
             finally:

@@ -71,8 +71,8 @@ class Level2:
         self._compared_at = timeline.now()
         self.boot = _new_boot()
         self._tokens = itertools.count(1)
-        # Guards the two fields below.
-        self._lock = threading.Lock()
+        # Guards the two fields below; reentrant as that of flights.
+        self._lock = threading.RLock()
         self._unsent: dict[Unsent, int] = {}
         self._unsent_count = itertools.count()
         self._waiters: dict[str, list[Future[str]]] = {}
@@ -359,7 +359,7 @@ class Level2:
 
     def after_fork_in_child(self) -> None:
         """Be somebody else than the parent."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._unsent = {}
         self._waiters = {}
         self.boot = _new_boot()

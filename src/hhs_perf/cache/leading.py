@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from msgspec.structs import replace
 
-from .flight import ABANDONED
+from .flight import ABANDONED, loading
 from .l2 import HELD, LEASED, L2Down, unreachable
 from .lookup import is_error
 from .memory import FRESH, REFRESH
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .drive import Steps
     from .entry import Entry
     from .flight import Flight, Flights
+    from .l2 import Level2
     from .loading import LoadRequest
     from .lookup import Lookup
     from .policy import Policy
@@ -59,7 +60,9 @@ class Leader:
     def has_stale(self, flight: Flight, span: float) -> bool:
         """Tell whether the previous value is past its ttl by less than `span` seconds."""
         previous = flight.previous
-        return previous is not None and self._storing.now() - previous.expires < span
+        if previous is None or not span:
+            return False
+        return self._storing.now() - previous.expires < span
 
     def find(self, flight: Flight, request: LoadRequest) -> Steps[bool]:
         """Look once more, in both levels, now that nobody else does; True when that sufficed."""
@@ -68,6 +71,7 @@ class Leader:
         try:
             state, entry, _ = self._memory.look(request.key)
             if entry is not None and state in (FRESH, REFRESH):
+                flight.tags = entry.group.tags
                 self._land(flight, entry.value, found=True, is_error=is_error(entry))
                 return True
             if self._second is None:
@@ -82,6 +86,7 @@ class Leader:
         frame, flight.seen = yield from self._lookup.fetch(request.key, request.type)
         if frame is None:
             return False
+        flight.tags = frame.tags
         if self._use(flight, request, frame):
             return True
         if flight.previous is not frame or not self.has_stale(flight, request.policy.stale_for):
@@ -121,14 +126,18 @@ class Leader:
             yield from self._storing.release(flight)
             self._land(flight, exc, is_error=True)
         except BaseException:
-            self._storing.release_later(flight)
-            self.abandon(flight)
+            self.give_up(flight)
             raise
 
     def _look_before(self, flight: Flight, request: LoadRequest) -> Steps[None]:
         """See what is to be replaced; another process may have refreshed it already."""
         frame, flight.seen = yield from self._lookup.fetch(request.key, request.type)
-        if frame is None or frame.is_error or not flight.is_detached:
+        if frame is None or frame.is_error:
+            return
+        if request.since is not None and frame.created >= request.since:
+            self._use(flight, request, frame)
+            return
+        if not flight.is_detached:
             return
         eager_at = request.policy.eager_at
         since = (frame.expires - frame.created) * (1 if eager_at is None else eager_at)
@@ -149,7 +158,8 @@ class Leader:
         took = self._memory.now() - started
         request.pattern.load_took(took, here=True)
         self._memory.counts.load_took(took)
-        frame = self._storing.framed(request, value, before, stamp, took)
+        frame = self._storing.framed(request, value, replaced, stamp, took)
+        flight.tags = frame.tags
         yield from self._storing.store(flight, request, frame)
         self._land(flight, frame.value)
 
@@ -158,37 +168,45 @@ class Leader:
 
         None means: load, but write nothing to L2.
         """
-        if self._second is None:
+        second = self._second
+        if second is None:
             return None
-        level2, key, word = self._second.level2, request.key, ""
-        token = level2.new_token()
+        token = second.level2.new_token()
         try:
-            for _ in range(_MOST_ROUNDS):
-                waiter = level2.wait_for(key)
-                # What comes of this attempt is newer than all that was heard until now.
-                flight.began = self._memory.began()
-                try:
-                    outcome, stamp, rest = yield from level2.acquire(key, token, flight.seen)
-                    if outcome == LEASED:
-                        self._take(flight, token)
-                        return stamp
-                    if outcome == HELD:
-                        if (yield from self._goes_alone(flight, word)):
-                            return None
-                        yield "wait", (waiter, rest + _GRACE)
-                        word = waiter.result() if waiter.done() else ""
-                    elif (yield from self._meet(flight, request, rest)):
-                        return None
-                finally:
-                    level2.no_more(key, waiter)
+            return (yield from self._ask(second.level2, flight, request, token))
         except L2Down as exc:
             if exc.__cause__ is not None:  # it was asked, and may have given the lease
-                level2.release_later(key, token)
+                second.level2.release_later(request.key, token)
             if self._lookup.raises:
                 raise unreachable(exc) from exc
         except BaseException:
-            level2.release_later(key, token)
+            second.level2.release_later(request.key, token)
             raise
+        return None
+
+    def _ask(
+        self, level2: Level2, flight: Flight, request: LoadRequest, token: bytes
+    ) -> Steps[float | None]:
+        word: str | None = None
+        for _ in range(_MOST_ROUNDS):
+            waiter = level2.wait_for(request.key)
+            # What comes of this attempt is newer than all that was heard until now.
+            flight.began = self._memory.began()
+            try:
+                answer = yield from level2.acquire(request.key, token, flight.seen)
+                outcome, stamp, rest = answer
+                if outcome == LEASED:
+                    self._take(flight, token)
+                    return stamp
+                if outcome == HELD:
+                    if (yield from self._goes_alone(flight, word)):
+                        return None
+                    yield "wait", (waiter, rest + _GRACE)
+                    word = waiter.result() if waiter.done() else "late"
+                elif (yield from self._meet(flight, request, rest)):
+                    return None
+            finally:
+                level2.no_more(request.key, waiter)
         return None
 
     def _take(self, flight: Flight, token: bytes) -> None:
@@ -196,16 +214,17 @@ class Leader:
         if self._keep_lease is not None:
             self._keep_lease(flight)
 
-    def _goes_alone(self, flight: Flight, word: str) -> Steps[bool]:
+    def _goes_alone(self, flight: Flight, word: str | None) -> Steps[bool]:
         """Tell whether not to wait for the process that has the lease.
 
         One whose load failed has told so; without the link no word would be heard; and what is
-        refreshed in the background is being refreshed.
+        refreshed in the background is being refreshed. One that outlasts its first lease may wait
+        for a load that this one is part of, so that nobody would ever go on.
         """
         if flight.is_detached:
             self.abandon(flight)
             return True
-        if word == "f" or self._second is None:
+        if word == "f" or (word == "late" and loading.get()) or self._second is None:
             return True
         if not self._second.listens():
             yield "wait", (self._second.backplane.first_try, _FIRST_TRY)
@@ -216,7 +235,10 @@ class Leader:
         flight.seen = raw
         is_heard = self._second is not None and self._second.listens()
         frame = yield from self._lookup.judge(request.key, raw, request.type, is_heard=is_heard)
-        return frame is not None and self._use(flight, request, frame)
+        if frame is None:
+            return False
+        flight.tags = frame.tags
+        return self._use(flight, request, frame)
 
     def _failed(self, flight: Flight, request: LoadRequest, error: Exception) -> Steps[None]:
         """Keep the exception, answer with a stale value, or let the exception reach the callers."""
@@ -230,15 +252,24 @@ class Leader:
         else:
             yield from self._storing.release(flight)
             previous = flight.previous
+            if flight.is_detached:
+                self._memory.put_off(request.key, policy.negative_ttl)
             if previous is not None and self.has_stale(flight, policy.fail_safe_for):
-                # Fresh for a moment: not every call shall run into the same failure.
-                until = previous.expires + policy.keeps_for
-                life = min(policy.negative_ttl, until - self._storing.now())
-                self._storing.keep(flight, request, previous, life=life, until=until)
-                counts.stale_served += 1
+                now = self._storing.now()
+                if previous.expires <= now:
+                    # Fresh for a moment: not every call shall run into the same failure.
+                    until = previous.expires + policy.keeps_for
+                    life = min(policy.negative_ttl, until - now)
+                    self._storing.keep(flight, request, previous, life=life, until=until)
+                    counts.stale_served += 1
                 self._land(flight, previous.value, found=True)
                 return
         self._land(flight, error, is_error=True)
+
+    def give_up(self, flight: Flight) -> None:
+        """End a load that ended without a word."""
+        self._storing.release_later(flight)
+        self.abandon(flight)
 
     def abandon(self, flight: Flight) -> None:
         """Let those who wait load themselves."""

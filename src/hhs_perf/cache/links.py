@@ -16,7 +16,7 @@ from .flight import Outcome, loading
 from .policy import replaced
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Sequence
+    from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
     from concurrent.futures import Future
 
     import redis
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 __all__ = ["AsyncLink", "AsyncLinks", "SyncLink"]
 
 _MOST_THREADS: Final = 64
+# While another event loop loads, it is seen so often whether that was closed, in seconds.
+_LOOK_EVERY: Final = 1.0
 _NO_SCRIPT: Final = "NOSCRIPT"
 
 Command = tuple[object, ...]
@@ -153,14 +155,16 @@ class SyncLink:
         """Wait until `future` is done; False when it is not within `seconds`.
 
         Raises CacheReentrancyError where waiting would stop the event loop that has to do it.
+        Ends early where that loop is closed.
         """
-        if isinstance(future, Outcome) and future.home == threading.get_ident():
-            raise CacheReentrancyError(future.key)
-        try:
-            future.exception(seconds)
-        except TimeoutError:
+        if isinstance(future, Outcome) and future.home is not None:
+            if future.home is _running_loop():
+                raise CacheReentrancyError(future.key)
+            for pause in _pauses(seconds):
+                if future.is_lost or _is_done(future, pause):
+                    break
             return future.done()
-        return True
+        return _is_done(future, seconds)
 
     def lead(self, steps: Callable[[], Steps[Any]]) -> None:
         """Do a load that the caller waits for."""
@@ -209,6 +213,29 @@ class SyncLink:
         self._free = threading.BoundedSemaphore(_MOST_THREADS)
         for made in ("client", "send", "_reader", "fetch", "fetch_many"):
             self.__dict__.pop(made, None)
+
+
+def _is_done(future: Future[Any], seconds: float | None) -> bool:
+    try:
+        future.exception(seconds)
+    except TimeoutError:
+        return future.done()
+    return True
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
+def _pauses(seconds: float | None) -> Iterator[float]:
+    """Cut a wait into pieces, between which to look whether it is in vain."""
+    while seconds is None or seconds > 0:
+        pause = _LOOK_EVERY if seconds is None else min(seconds, _LOOK_EVERY)
+        yield pause
+        seconds = None if seconds is None else seconds - pause
 
 
 class AsyncLink:
@@ -338,11 +365,14 @@ class AsyncLink:
                 return
 
         future.add_done_callback(wake)
-        try:
-            await asyncio.wait_for(waiter, seconds)
-        except TimeoutError:
-            return future.done()
-        return True
+        is_far = isinstance(future, Outcome) and future.home not in (None, loop)
+        for pause in _pauses(seconds) if is_far else (seconds,):
+            if isinstance(future, Outcome) and future.is_lost:
+                break
+            await asyncio.wait((waiter,), timeout=pause)
+            if future.done():
+                break
+        return future.done()
 
     async def lead(self, steps: Callable[[], Steps[Any]]) -> None:
         """Do a load in a task: whoever waits for it may be cancelled without ending it."""

@@ -14,6 +14,7 @@ from .lookup import copied, is_error, usable_as_stale
 from .memory import FRESH, REFRESH
 
 if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
     from collections.abc import Callable
 
     from .drive import Steps
@@ -43,8 +44,10 @@ class LoadRequest:
     pattern: PatternCounts
     is_forced: bool = False
     """Whether to load even what is fresh."""
-    home: int | None = None
-    """The thread of the event loop that asks; None for a thread that may wait."""
+    since: float | None = None
+    """What another process loaded at or after that time on Redis's clock is as good as a load."""
+    home: AbstractEventLoop | None = None
+    """The event loop that asks; None for a thread that may wait."""
 
 
 class Loader:
@@ -88,7 +91,8 @@ class Loader:
     def _fly(self, request: LoadRequest, entry: Entry | None) -> Steps[_Landing]:
         """Join the load of a key or lead it."""
         while True:
-            flight, leads = self._flights.join(request.key, self._memory.began())
+            began = self._memory.began()
+            flight, leads = self._flights.join(request.key, began, partial(self._is_void, request))
             if leads:
                 self._leader.set_off(flight, request, entry)
                 landed = yield from self._leader.find(flight, request)
@@ -97,9 +101,18 @@ class Loader:
                 elif not landed:
                     verb = "lead_apart" if request.policy.in_background else "lead"
                     yield verb, (partial(self._leader.load, flight, request),)
-            landing = yield from self._outcome(flight, request)
-            if landing[0] is not ABANDONED:
-                return landing
+            value, was_found, error = yield from self._outcome(flight, request)
+            if value is ABANDONED:
+                continue
+            is_older = not leads and flight.began[1] != began[1]
+            # Which tags a value has is sometimes known when it is loaded only.
+            if not (is_older and flight.tags != request.tags and self._is_void(request, flight)):
+                return value, was_found, error
+
+    def _is_void(self, request: LoadRequest, flight: Flight) -> bool:
+        """Tell whether what was invalidated since a load began concerns what it gives."""
+        tags = tuple(dict.fromkeys((*request.tags, *flight.tags)))
+        return self._memory.marks.voids_entry(request.key, tags, flight.began[1])
 
     def _outcome(self, flight: Flight, request: LoadRequest) -> Steps[_Landing]:
         """Wait for a flight to land, as long as the policy lets."""
@@ -111,7 +124,9 @@ class Loader:
                 if has_stale and policy.soft_timeout is not None:
                     patience = min(policy.soft_timeout, patience or policy.soft_timeout)
                 done = yield "wait", (flight.outcome, patience)
-                if not done:
+                if flight.outcome.is_lost:
+                    self._leader.give_up(flight)
+                elif not done:
                     counts.timeouts += 1
                     if flight.previous is not None and has_stale:
                         counts.stale_served += 1
@@ -127,7 +142,8 @@ class Loader:
         """Have a value loaded in the background, unless somebody does."""
         if self._flights.is_under_way(request.key):
             return
-        flight, leads = self._flights.join(request.key, self._memory.began())
+        began = self._memory.began()
+        flight, leads = self._flights.join(request.key, began, partial(self._is_void, request))
         self._flights.waited(flight)
         if not leads:
             return

@@ -300,7 +300,7 @@ def is_error(entry: Entry) -> bool:
 
 def usable_as_stale(entry: Entry | None, now: float, span: float) -> bool:
     """Tell whether a value past its ttl is so by less than `span` seconds."""
-    if entry is None or not isinstance(entry.group, Detail) or entry.group.is_error:
+    if not span or entry is None or not isinstance(entry.group, Detail) or entry.group.is_error:
         return False
     expired = entry.group.keep_until - entry.group.policy.keeps_for
     return now - expired < span

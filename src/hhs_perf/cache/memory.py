@@ -36,8 +36,6 @@ _MOST_GROUPS: Final = 2_000
 _MOST_DEPARTED: Final = 8_192
 # One put of so many is timed.
 _TIME_EACH: Final = 16
-# From so many hits on, a key that has expired under its callers counts as a hot one.
-_HOT: Final = 10
 _NEVER: Final = float("-inf")
 
 DEAF_TTL: Final = 5.0
@@ -68,6 +66,7 @@ class Memory:
         self._is_waiting = False
         self._sequence = 0
         self._writing: dict[str, list[bool]] = {}
+        # When keys left, as places in the sequence; negative once a value came after that.
         self._departed: dict[str, int] = {}
         self._departed_before = 0
         self._untallied = 0
@@ -109,7 +108,7 @@ class Memory:
     ) -> bool:
         """Keep the value of a frame; `lives` are the seconds that it is fresh, and then stale.
 
-        False when the key was deleted or written since `began`, or has no room.
+        False when the key was deleted, written or made void since `began`, or has no room.
         """
         sequence, epoch = began
         life, stale = lives
@@ -133,10 +132,15 @@ class Memory:
             looked_at = frame.is_error or policy.copy == "on_read"
             entry = Entry(frame.value, _NEVER if looked_at else detail.eager_from, 0, detail)
         with self.lock:
-            if self._departed.get(key, 0) > sequence or sequence < self._departed_before:
+            departed = self._departed.get(key)
+            has_left = sequence < max(abs(departed or 0), self._departed_before)
+            marks = self.marks
+            if has_left or (epoch != marks.epoch and marks.voids_entry(key, frame.tags, epoch)):
                 self.counts.refused += 1
                 return False
             kept = self.store.put(key, entry)
+            if kept and departed is not None:
+                self._departed[key] = -abs(departed)
         if kept:
             counts = self.counts
             counts.l1_puts += 1
@@ -149,10 +153,19 @@ class Memory:
         """Count a lookup that no level answered."""
         self.counts.missed(reason)
         pattern.missed(reason)
-        if reason == "expired" and self.hot.hits(key) >= _HOT:
+        if reason == "expired" and self.hot.is_hot(key):
             pattern.hot_expired += 1
         if self._now() < self.early_until:
             self.counts.missed_early(key, pattern)
+
+    def put_off(self, key: str, seconds: float) -> None:
+        """Let `key` not be loaded anew before it expires, for so many seconds."""
+        entry = self.find(key)
+        if entry is not None and isinstance(entry.group, Detail):
+            with self.lock:
+                entry.group.eager_from = self._now() + seconds
+                if entry.expires != _NEVER:
+                    entry.expires = min(entry.group.eager_from, entry.group.fresh_until)
 
     def begin_write(self, key: str) -> tuple[int, int]:
         """Forget `key` since it is about to be written; give what `keep` wants."""
@@ -175,7 +188,7 @@ class Memory:
             others = self._writing[key]
             is_known = not (
                 any(others)
-                or self._departed.get(key, 0) > sequence
+                or abs(self._departed.get(key, 0)) > sequence
                 or sequence < self._departed_before
             )
             others.pop()
@@ -198,7 +211,7 @@ class Memory:
         if entry is not None:
             entry.group.pattern.invalidations += 1
         if len(self._departed) > _MOST_DEPARTED:
-            self._departed_before = self._departed.pop(next(iter(self._departed)))
+            self._departed_before = abs(self._departed.pop(next(iter(self._departed))))
 
     def mark(self, kind: MarkKind, what: str, stamp: float) -> None:
         """Make void what is older than now and concerned; entries drop when they are looked at."""
@@ -293,7 +306,7 @@ class Memory:
         return group
 
     def _reason(self, key: str) -> MissReason:
-        if key in self._departed:
+        if self._departed.get(key, 0) > 0:
             return "invalidated"
         return "evicted" if self.store.was_evicted(key) else "absent"
 

@@ -42,7 +42,7 @@ class PatternReport:
     `entries` and `bytes` are what L1 holds now, `bytes` a sample's mean times `entries`. `ttl` is
     the life in seconds that was stored last. Of `compared` loads `unchanged` gave the value that
     was there before. `hot_expired` are misses of keys hit ten times before, for they had expired;
-    `cold_keys` were missed in the first minute, and `cold_hits` is how often they were hit since.
+    `cold_keys` were missed in the first minute and then hit ten times or more, `cold_hits` in all.
     """
 
     pattern: str
@@ -339,10 +339,9 @@ def _cold(core: Core) -> dict[str, tuple[int, int]]:
     """Give how many keys were missed just after the start, and their hits since, by pattern."""
     found: dict[str, tuple[int, int]] = {}
     for key, pattern in list(core.memory.counts.early.items()):
-        made = core.memory.hot.hits(key)
-        if made:
+        if core.memory.hot.is_hot(key):
             keys, hits = found.get(pattern.pattern, (0, 0))
-            found[pattern.pattern] = (keys + 1, hits + made)
+            found[pattern.pattern] = (keys + 1, hits + core.memory.hot.hits(key))
     return found
 
 

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
-from .entry import CREDIT, MAIN, Entry, is_gone, take_hits
+from .entry import CREDIT, HIT, MAIN, Entry, is_gone, take_hits
 from .fifo import KeyQueue
 from .ghost import Ghost
 from .guard import Guard
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 __all__ = ["ScanStore"]
 
@@ -72,6 +72,21 @@ class ScanStore(Generic[K]):
         self._guard.run(None, self._admit, key, entry, size)
         return True
 
+    def put_many(self, items: Iterable[tuple[K, Entry]]) -> list[K]:
+        """Do as `put` for several keys, each once; gives those that then hold nothing."""
+        fitting: list[tuple[K, Entry, float]] = []
+        refused: list[K] = []
+        for key, entry in items:
+            size = 1 if self._sizes is None else self._size_of(key, entry)
+            if size > self._bound:
+                refused.append(key)
+            else:
+                fitting.append((key, entry, size))
+        self._guard.run(None, self._admit_all, fitting)
+        for key in refused:
+            self.remove(key)
+        return refused
+
     def remove(self, key: K) -> Entry | None:
         """Drop `key` and give what it held."""
         held = self._entries.get(key)
@@ -122,11 +137,17 @@ class ScanStore(Generic[K]):
         """Say what an entry counts; asked only of stores that were made `sized`."""
         raise NotImplementedError
 
+    def _admit_all(self, left: list[object], items: list[tuple[K, Entry, float]]) -> None:
+        for key, entry, size in items:
+            self._admit(left, key, entry, size)
+
     def _admit(self, left: list[object], key: K, entry: Entry, size: float) -> None:
         """Keep an entry that is not larger than the cache."""
         old = self._entries.get(key)
         if old is None:
-            self._make_room(size, left)
+            held = len(self._entries) if self._sizes is None else self._total
+            if held + size > self._bound:
+                self._make_room(size, left)
             self._insert(key, entry, size, MAIN if self._ghost.discard(key) else 0)
         else:
             left.append(old)
@@ -153,7 +174,8 @@ class ScanStore(Generic[K]):
             grown = size - self._sizes[key]
             if self._total + grown > self._bound:
                 self._take_out(key, old)
-                self._make_room(size, left)
+                if self._total + size > self._bound:
+                    self._make_room(size, left)
                 self._insert(key, entry, size, bits)
                 return
             self._sizes[key] = size
@@ -176,19 +198,19 @@ class ScanStore(Generic[K]):
     def _take_out(self, key: K, entry: Entry) -> None:
         """Forget an entry whose key stays in its queue, as a tombstone."""
         in_main = entry.hits & MAIN
-        self._let_go(key, small=not in_main)
-        (self._main if in_main else self._small).mark(key)
-
-    def _let_go(self, key: K, *, small: bool) -> None:
-        """Forget an entry, and its size."""
         del self._entries[key]
         if self._sizes is not None:
-            size = self._sizes.pop(key)
-            self._total -= size
-            if small:
-                self._small_total -= size
-            if not self._entries:  # no rounding error of floats outlives what made it
-                self._total = self._small_total = 0
+            self._forget_size(self._sizes, key, small=not in_main)
+        (self._main if in_main else self._small).mark(key)
+
+    def _forget_size(self, sizes: dict[K, float], key: K, *, small: bool) -> None:
+        """Forget the size of an entry that was dropped."""
+        size = sizes.pop(key)
+        self._total -= size
+        if small:
+            self._small_total -= size
+        if not self._entries:  # no rounding error of floats outlives what made it
+            self._total = self._small_total = 0
 
     def _queued(self) -> Iterator[tuple[K, Entry, float]]:
         """Give what is held with its sizes, in the order of the queues."""
@@ -204,28 +226,29 @@ class ScanStore(Generic[K]):
             self.on_harvest(key, entry, made)
 
     def _make_room(self, size: float, left: list[object]) -> None:
-        """Let entries leave until one of `size` fits; they go to `left`."""
-        if self.currsize + size <= self._bound:
-            return
+        """Let entries leave, one at least, until one of `size` fits; they go to `left`."""
         now = self._clock()
-        if len(self._small) + len(self._main) != len(self._entries):
+        entries, small, main = self._entries, self._small, self._main
+        # Here and below `len(queue)` is written out: it would be a tenth of an eviction.
+        if len(small.keys) - small.dead + len(main.keys) - main.dead != len(entries):
             self._queue_anew()
-        if len(self._entries) != self._fitted:
-            self._fitted = len(self._entries)
+        if len(entries) != self._fitted:
+            self._fitted = len(entries)
             self._ghost.fit(int(self._fitted * _GHOST_SHARE) or 1)
-            self._used_ghost.fit(self._ghost.capacity)
-        while self.currsize + size > self._bound:
-            leaving = self._next_to_leave(left, now)
-            if leaving is None:
-                break
+        while leaving := self._next_to_leave(left, now):
             key, entry = leaving
             left.append(entry)
-            if is_gone(entry, now):
-                continue
-            self.evictions += 1
-            (self._used_ghost if entry.hits & MAIN else self._ghost).add(key)
-            if self.on_evict is not None:
-                self.on_evict(key, entry)
+            if entry.expires > now or not is_gone(entry, now):
+                self.evictions += 1
+                if entry.hits & MAIN:
+                    self._used_ghost.fit(self._ghost.capacity)
+                    self._used_ghost.add(key)
+                else:
+                    self._ghost.add(key)
+                if self.on_evict is not None:
+                    self.on_evict(key, entry)
+            if (len(entries) if self._sizes is None else self._total) + size <= self._bound:
+                break
 
     def _next_to_leave(self, _: list[object], now: float) -> tuple[K, Entry] | None:
         """Take out what makes room: what is gone, if it has come up, else the next to be evicted.
@@ -240,40 +263,51 @@ class ScanStore(Generic[K]):
         return None
 
     def _gone_head(self, now: float) -> tuple[K, Entry] | None:
-        for key in (*self._small.head(), *self._main.head()):
-            entry = self._entries.get(key)
-            if entry is not None and entry.expires <= now and is_gone(entry, now):
-                self._take_out(key, entry)
-                self._settle(key, entry)
-                return key, entry
+        for queue in (self._small, self._main):
+            if queue.keys:
+                key = queue.keys[0]
+                entry = self._entries.get(key)
+                if entry is not None and entry.expires <= now and is_gone(entry, now):
+                    self._take_out(key, entry)
+                    self._settle(key, entry)
+                    return key, entry
         return None
 
     def _scan_small(self, now: float) -> tuple[K, Entry] | None:
-        small = len(self._small) if self._sizes is None else self._small_total
-        if small < self._bound * _SMALL_SHARE and self._main:
+        queue, main = self._small, self._main
+        small = len(queue.keys) - queue.dead if self._sizes is None else self._small_total
+        if small < self._bound * _SMALL_SHARE and len(main.keys) > main.dead:
             return None
-        for key in self._small.drain():
+        while taken := queue.pop():
+            (key,) = taken
             entry = self._entries.get(key)
             if entry is None:
                 continue
-            self._settle(key, entry)
+            if entry.hits >= HIT:
+                self._settle(key, entry)
             if not entry.hits & CREDIT or is_gone(entry, now):
-                self._let_go(key, small=True)
+                del self._entries[key]
+                if self._sizes is not None:
+                    self._forget_size(self._sizes, key, small=True)
                 return key, entry
             entry.hits += MAIN - (entry.hits & CREDIT)
             if self._sizes is not None:
                 self._small_total -= self._sizes[key]
-            self._main.push(key)
+            main.push(key)
         return None
 
     def _scan_main(self, now: float) -> tuple[K, Entry] | None:
-        for key in self._main.drain():
+        while taken := self._main.pop():
+            (key,) = taken
             entry = self._entries.get(key)
             if entry is None:
                 continue
-            self._settle(key, entry)
+            if entry.hits >= HIT:
+                self._settle(key, entry)
             if not entry.hits & CREDIT or is_gone(entry, now):
-                self._let_go(key, small=False)
+                del self._entries[key]
+                if self._sizes is not None:
+                    self._forget_size(self._sizes, key, small=False)
                 return key, entry
             entry.hits -= 1
             self._main.push(key)

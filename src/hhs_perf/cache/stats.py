@@ -28,6 +28,7 @@ L2_MISS_REASONS: Final[tuple[L2MissReason, ...]] = (
 
 EARLY_SECONDS: Final = 60.0
 """How long after its start a process is cold: what it misses then could have been warmed."""
+_HOT_HITS: Final = 10
 _MOST_PATTERNS: Final = 100
 _OTHER: Final = "other"
 _MOST_RECENT_ERRORS: Final = 20
@@ -146,6 +147,10 @@ class HotKeys:
     def hits(self, key: str) -> int:
         """Give how often `key` was hit, 0 where that is not known."""
         return self._counts.get(key, 0)
+
+    def is_hot(self, key: str) -> bool:
+        """Tell whether `key` was hit ten times or more."""
+        return self.hits(key) >= _HOT_HITS
 
     def add_known(self, key: str, hits: int) -> None:
         """Take hits of a key that is held already; others are left out, since that is cheap."""

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from .flight import Flight
     from .loading import LoadRequest
     from .lookup import Lookup, Second
-    from .policy import Policy, Previous
+    from .policy import Policy
 
 __all__ = ["Lives", "Storing"]
 
@@ -68,7 +68,7 @@ class Storing:
         self,
         request: LoadRequest,
         value: Any,
-        before: Previous | None,
+        before: Frame | None,
         stamp: float | None,
         took: float,
     ) -> Frame:
@@ -79,7 +79,9 @@ class Storing:
         ttl, tags, note = request.ttl, request.tags, None
         if isinstance(value, Loaded):
             ttl = value.ttl if value.ttl is not None else ttl
-            tags = tags if value.tags is None else tuple(value.tags)
+            if value.tags is not None:
+                named = (value.tags,) if isinstance(value.tags, str) else value.tags
+                tags = tuple(dict.fromkeys(named))
             note, value = value.note, value.value
         if value is NOT_MODIFIED:
             if before is None:
@@ -87,6 +89,8 @@ class Storing:
                     f"the loader of {request.key!r} says not modified, but there was no value"
                 )
             value, note = before.value, note or before.note
+            # What the loader named when it gave the value still is what the value was made of.
+            tags = tuple(dict.fromkeys((*tags, *before.tags)))
             request.pattern.steadiness.same(request.key)
         refuse_response(request.key, value)
         life, l1_ttl = self.lives.of(ttl, request.policy)

@@ -9,10 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
 
-from ..exceptions import CacheCodecError
 from .board import WarmUpRow
 from .drive import run
-from .l2 import L2Down
 from .settling import settled
 
 if TYPE_CHECKING:
@@ -82,8 +80,8 @@ def keyed(core: Core, request: LoadRequest) -> Warmer:
     request = attrs.evolve(request, loader=settled(core, request.loader))
 
     def warm(since: float | None) -> None:
-        is_forced = since is not None and not _is_loaded_since(core, request.key, since)
-        run(core.loading(attrs.evolve(request, is_forced=is_forced)), core.link)
+        wanted = attrs.evolve(request, is_forced=since is not None, since=since)
+        run(core.loading(wanted), core.link)
 
     return warm
 
@@ -115,17 +113,3 @@ def planned(loader: Callable[[], Any]) -> LoadRequest | None:
     if plan is None or not hasattr(called, "key_of"):
         return None
     return plan.request(plan.key_of(args, kwargs), args, kwargs)
-
-
-def _is_loaded_since(core: Core, key: str, since: float) -> bool:
-    """Tell whether L2 holds a value that was loaded at or after that time on Redis's clock."""
-    second = core.lookup.second
-    if second is None:
-        return False
-    try:
-        raw = run(second.level2.read(key, is_heard=second.listens()), core.link)
-        if raw is None:
-            return False
-        return second.codec.peek(second.namespace, key, raw).created >= since
-    except (L2Down, CacheCodecError):
-        return False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
@@ -38,6 +39,7 @@ FREQUENT: Final = "frequent"
 _TURN: Final = 1.0
 _LEARN_EVERY: Final = 60.0
 _ENDS_WITHIN: Final = 2.0
+_LINKED_WITHIN: Final = 1.0
 _REQUEST: Final = 16
 _LONGEST_NAME: Final = 100
 # Where a warm-up says how often but not how long: so that no value ends before the next is there.
@@ -232,7 +234,15 @@ class Warming:
             self._queue.put(Order(name=name, since=None))
         self._tell()
 
+    def _await_link(self) -> None:
+        """Wait until others are heard: then memory begins anew, and what is in it is lost."""
+        below = self._core.below
+        if below is not None and not below.second.listens():
+            with suppress(TimeoutError):
+                below.backplane.first_try.result(_LINKED_WITHIN)
+
     def _run(self, order: Order) -> None:
+        self._await_link()
         with self._lock:
             warm_up = self._warm_ups[order.name]
             before = warm_up.result

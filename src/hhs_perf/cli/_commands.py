@@ -10,6 +10,7 @@ from click.exceptions import Exit
 
 from .._monitor import Monitor
 from . import _exits
+from ._cache import cache
 from ._console import console, plain, write_json
 from ._fetch import address_of, fetch
 from ._report import read_report, shown_parts, verdict
@@ -139,6 +140,9 @@ def settings(as_json: bool) -> None:  # noqa: FBT001
         screen.print(f"Active digest engine: {engine}")
     for variable in monitor.settings.unknown:
         click.echo(f"hhs-perf: note: {plain(variable)} means nothing to hhs_perf", err=True)
+
+
+hhs_perf.add_command(cache)
 
 
 @hhs_perf.command()

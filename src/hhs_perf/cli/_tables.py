@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from ._report import Report
 
-__all__ = ["alert_table", "route_table", "sla_table"]
+__all__ = ["alert_table", "judged", "new_table", "route_table", "sla_table"]
 
 _STYLES: Final[Mapping[str, str]] = {
     "met": "green",
@@ -24,6 +24,9 @@ _STYLES: Final[Mapping[str, str]] = {
     "violated": "bold red",
     "critical": "bold red",
     "unknown": "dim",
+    "done": "green",
+    "failed": "bold red",
+    "no answer": "yellow",
 }
 # Columns; below this the figures would leave no room for the routes.
 _WIDE: Final = 116
@@ -41,7 +44,7 @@ _ROUTE_COLUMNS: Final[tuple[str, ...]] = (
 
 def sla_table(report: Report) -> Table:
     """Lay out every objective of every SLA with its verdict."""
-    table = _table("SLAs", texts=("SLA", "objective", "status"))
+    table = new_table("SLAs", texts=("SLA", "objective", "status"))
     for name in ("value", "target", "samples", "window"):
         table.add_column(name, justify="right", no_wrap=True)
     for sla in report.sla.slas:
@@ -49,14 +52,14 @@ def sla_table(report: Report) -> Table:
             table.add_row(
                 cell(sla.name),
                 cell(objective.name),
-                _judged(objective.status),
+                judged(objective.status),
                 cell(figure_text(objective.value, objective.unit)),
                 cell(f"{objective.op} {figure_text(objective.target, objective.unit)}"),
                 cell(f"{objective.samples:,}"),
                 cell(objective.window or UNKNOWN),
             )
         if not sla.objectives:
-            table.add_row(cell(sla.name), "", _judged(sla.status))
+            table.add_row(cell(sla.name), "", judged(sla.status))
     return table
 
 
@@ -64,7 +67,7 @@ def alert_table(report: Report, width: int) -> Table | Text:
     """Lay out the active alerts, or say that there are none; `width` is the screen's."""
     if not report.alerts.active:
         return Text("No active alerts.")
-    table = _table("Active alerts", texts=("alert", "severity", "state"))
+    table = new_table("Active alerts", texts=("alert", "severity", "state"))
     for name in ("value", "threshold"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("tags", overflow="fold")
@@ -74,7 +77,7 @@ def alert_table(report: Report, width: int) -> Table | Text:
     for alert in report.alerts.active:
         row = [
             cell(alert.rule),
-            _judged(alert.severity),
+            judged(alert.severity),
             cell(alert.state),
             cell(figure_text(alert.value, alert.unit)),
             cell(f"{alert.op} {figure_text(alert.threshold, alert.unit)}"),
@@ -88,7 +91,7 @@ def alert_table(report: Report, width: int) -> Table | Text:
 
 def route_table(report: Report, width: int) -> Table:
     """Lay out what was measured of each route, the busiest first; `width` is the screen's."""
-    table = _table("Routes", texts=())
+    table = new_table("Routes", texts=())
     table.add_column("route", overflow="fold")
     columns = _ROUTE_COLUMNS if width >= _WIDE else ("requests", "p95", "errors", "time")
     for name in columns:
@@ -108,7 +111,8 @@ def route_table(report: Report, width: int) -> Table:
     return table
 
 
-def _table(title: str, *, texts: tuple[str, ...]) -> Table:
+def new_table(title: str, *, texts: tuple[str, ...]) -> Table:
+    """Make a table without lines, with a column for each of `texts`."""
     table = Table(
         title=title,
         title_justify="left",
@@ -121,5 +125,6 @@ def _table(title: str, *, texts: tuple[str, ...]) -> Table:
     return table
 
 
-def _judged(word: str) -> Text:
+def judged(word: str) -> Text:
+    """Write a verdict or a state in its colour."""
     return cell(word, _STYLES.get(word, ""))

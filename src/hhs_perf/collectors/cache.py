@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import attrs
 
@@ -114,7 +114,7 @@ def figures(snapshot: Snapshot) -> CacheFigures:
     lookups = snapshot.count(LOOKUPS, layer="all")
     operations = operations_of(snapshot)
     return CacheFigures(
-        observed=bool(lookups or operations.count),
+        observed=bool(lookups) or operations.avg is not None,
         hits=round(hits) if lookups else None,
         misses=round(lookups - hits) if lookups else None,
         hit_rate=ratio(hits, lookups),
@@ -128,11 +128,16 @@ def figures(snapshot: Snapshot) -> CacheFigures:
 def operations_of(snapshot: Snapshot) -> Latency:
     """Give the block over the operations on L2, or on L1 where there are none."""
     # In one block those on L1 would hide the others: they take a thousandth of the time.
-    seen, layer = snapshot.timer(DURATION, layer="l2"), "l2"
-    if not seen.count:
-        seen, layer = snapshot.timer(DURATION, layer="l1"), "l1"
-    errors = snapshot.count(ERRORS, layer=layer)
-    return Latency(**Latency.fields_of(snapshot, seen, errors=errors))
+    layer = "l2" if snapshot.timer(DURATION, layer="l2").count else "l1"
+    return Latency(**operation_fields(snapshot, layer=layer))
+
+
+def operation_fields(snapshot: Snapshot, **tags: str) -> dict[str, Any]:
+    """Give the fields of a latency block; of operations that are sampled nobody knows how many."""
+    seen, errors = snapshot.timer(DURATION, **tags), snapshot.count(ERRORS, **tags)
+    if snapshot.count(OPERATIONS, **tags):
+        return Latency.fields_of(snapshot, seen, errors=errors)
+    return {**Latency.fields_of(snapshot, seen), "count": None, "rate": None}
 
 
 def hit_rate(snapshot: Snapshot, layer: Layer) -> float | None:

@@ -15,12 +15,12 @@ from .cache import (
     LOADS,
     LOOKUPS,
     MISSES,
-    OPERATIONS,
     PUTS,
     CacheFigures,
     Layer,
     figures,
     hit_rate,
+    operation_fields,
 )
 from .latency import Latency, ratio
 
@@ -139,10 +139,9 @@ def _level(snapshot: Snapshot, layer: Layer) -> LevelFigures:
 
 def _operations(snapshot: Snapshot) -> tuple[OperationFigures, ...]:
     rows = []
-    for tags, seen in snapshot.timers(DURATION):
+    for tags, _ in snapshot.timers(DURATION):
         layer: Layer = "l1" if tags["layer"] == "l1" else "l2"
-        counted = snapshot.count(OPERATIONS, **tags)
-        errors = snapshot.count(ERRORS, **tags)
-        block = Latency.fields_of(snapshot, seen, errors=errors)
-        rows.append(OperationFigures(**block, layer=layer, op=tags["op"], sampled=not counted))
+        block = operation_fields(snapshot, **tags)
+        sampled = block["count"] is None
+        rows.append(OperationFigures(**block, layer=layer, op=tags["op"], sampled=sampled))
     return tuple(sorted(rows, key=lambda row: (row.layer, row.op)))

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from base64 import b64encode
 from hashlib import sha256
-from html import escape
 from typing import TYPE_CHECKING, Final
 
 from .figure_text import UNKNOWN, figure_text
+from .tables import badge, cells, escaped, table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
     from ..collectors.latency import Latency
     from ..sla import ObjectiveVerdict
     from .bodies import AlertRow, SummaryBody
@@ -64,8 +62,8 @@ def dashboard_page(body: SummaryBody, more: str = "") -> str:
             "<meta name=viewport content='width=device-width, initial-scale=1'>",
             f"<title>{verdict} · performance</title><style>{_STYLE}</style></head><body><main>",
             f"<h1>{verdict}</h1>",
-            f"<p>{_text(body.window.name)} up to <time>{_text(body.generated_from)}</time>",
-            f", as seen by one {_text(body.scope)}</p>",
+            f"<p>{escaped(body.window.name)} up to <time>{escaped(body.generated_from)}</time>",
+            f", as seen by one {escaped(body.scope)}</p>",
             _slas(body),
             _alerts(body),
             _routes(body),
@@ -76,73 +74,45 @@ def dashboard_page(body: SummaryBody, more: str = "") -> str:
     )
 
 
-def _text(value: object) -> str:
-    return escape(str(value), quote=True)
-
-
-def _table(caption: str, heads: Sequence[str], rows: Iterable[str], words: int) -> str:
-    """Write a table whose first `words` columns are text, and the others numbers."""
-    body = "".join(rows)
-    if not body:
-        body = f"<tr><td colspan={len(heads)}>Nothing observed yet</td></tr>"
-    head = "".join(
-        f"<th scope=col{' class=n' * (column >= words)}>{_text(name)}</th>"
-        for column, name in enumerate(heads)
-    )
-    return (
-        f"<div class=scroll><table><caption>{_text(caption)}</caption>"
-        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
-    )
-
-
-def _row(words: Iterable[str], numbers: Iterable[str]) -> str:
-    cells = "".join(f"<td>{word}</td>" for word in words)
-    return f"<tr>{cells}{''.join(f'<td class=n>{number}</td>' for number in numbers)}</tr>"
-
-
-def _status(status: str) -> str:
-    return f"<span class='{_text(status)}'>{_text(status)}</span>"
-
-
 def _slas(body: SummaryBody) -> str:
     def row(name: str, objective: ObjectiveVerdict) -> str:
-        target = f"{_text(objective.op)} {figure_text(objective.target, objective.unit)}"
-        return _row(
-            (_text(name), _text(objective.name), _status(objective.status)),
+        target = f"{escaped(objective.op)} {figure_text(objective.target, objective.unit)}"
+        return cells(
+            (escaped(name), escaped(objective.name), badge(objective.status)),
             (
                 target,
                 figure_text(objective.value, objective.unit),
                 figure_text(objective.compliance, "ratio"),
                 f"{objective.samples} of {objective.min_samples}",
-                _text(objective.window),
+                escaped(objective.window),
             ),
         )
 
     rows = (row(sla.name, objective) for sla in body.sla.slas for objective in sla.objectives)
     heads = ("SLA", "Objective", "Status", "Target", "Measured", "Compliance", "Samples", "Window")
-    return _table("SLAs", heads, rows, 3)
+    return table("SLAs", heads, rows, 3)
 
 
 def _alerts(body: SummaryBody) -> str:
     def row(alert: AlertRow) -> str:
-        tags = ", ".join(f"{_text(k)}={_text(v)}" for k, v in alert.tags.items())
-        return _row(
+        tags = ", ".join(f"{escaped(k)}={escaped(v)}" for k, v in alert.tags.items())
+        return cells(
             (
-                _text(alert.rule),
-                _status(alert.severity),
-                _text(alert.state),
-                _text(alert.figure),
+                escaped(alert.rule),
+                badge(alert.severity),
+                escaped(alert.state),
+                escaped(alert.figure),
                 tags or UNKNOWN,
-                f"<time>{_text(alert.since)}</time>",
+                f"<time>{escaped(alert.since)}</time>",
             ),
             (
                 figure_text(alert.value, alert.unit),
-                f"{_text(alert.op)} {figure_text(alert.threshold, alert.unit)}",
+                f"{escaped(alert.op)} {figure_text(alert.threshold, alert.unit)}",
             ),
         )
 
     heads = ("Rule", "Severity", "State", "Figure", "Tags", "Since", "Value", "Threshold")
-    return _table("Active alerts", heads, map(row, body.alerts.active), 6)
+    return table("Active alerts", heads, map(row, body.alerts.active), 6)
 
 
 def _figures(block: Latency) -> tuple[str, ...]:
@@ -161,28 +131,28 @@ def _figures(block: Latency) -> tuple[str, ...]:
 
 def _routes(body: SummaryBody) -> str:
     rows = (
-        _row(
-            (_text(route.method), _text(route.route), _text(route.kind)),
+        cells(
+            (escaped(route.method), escaped(route.route), escaped(route.kind)),
             (*_figures(route), figure_text(route.share, "ratio")),
         )
         for route in body.api.routes
     )
     heads = ("Method", "Route", "Kind", *_LATENCY, "Share of time")
-    return _table("Routes", heads, rows, 3)
+    return table("Routes", heads, rows, 3)
 
 
 def _other_work(body: SummaryBody) -> str:
     rows: list[str] = []
     if body.database.observed:
-        rows.append(_row(("Database queries",), _figures(body.database)))
+        rows.append(cells(("Database queries",), _figures(body.database)))
     if body.cache.observed:
-        rows.append(_row(("Cache operations",), _figures(body.cache.operations)))
+        rows.append(cells(("Cache operations",), _figures(body.cache.operations)))
     if body.scrapers.observed:
-        rows.append(_row(("Scrapes",), _figures(body.scrapers)))
+        rows.append(cells(("Scrapes",), _figures(body.scrapers)))
         rows += (
-            _row((f"Scrapes of {_text(row.platform)}",), _figures(row))
+            cells((f"Scrapes of {escaped(row.platform)}",), _figures(row))
             for row in body.scrapers.platforms
         )
     if body.frontend.observed:
-        rows.append(_row(("Page loads",), _figures(body.frontend)))
-    return _table("Other work", ("Kind of work", *_LATENCY), rows, 1)
+        rows.append(cells(("Page loads",), _figures(body.frontend)))
+    return table("Other work", ("Kind of work", *_LATENCY), rows, 1)

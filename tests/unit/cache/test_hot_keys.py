@@ -17,6 +17,7 @@ from hhs_perf.cache.hot_keys import EMPTY, MOST_KEPT, HotKey, HotList, dumped, m
 from hhs_perf.cache.hot_store import FileStore
 from hhs_perf.exceptions import CacheCodecError
 from hhs_perf.testing import FakeClock
+from tests.servers import wait_until
 
 SIGNED = Codec(keys=MacKey.parse("a:0123456789abcdef"))
 
@@ -160,7 +161,7 @@ def run(clock: FakeClock) -> Iterator[Callable[..., TieredCache]]:
     made: list[TieredCache] = []
 
     def begin(**options: Any) -> TieredCache:
-        made.append(TieredCache(**({"clock": clock} | options)))
+        made.append(TieredCache(**({"clock": clock, "l2_timeout": 5.0} | options)))
         return made[-1]
 
     yield begin
@@ -180,8 +181,17 @@ def accounts_of(cache: TieredCache) -> tuple[Callable[[int], dict[str, int]], li
     return account, loaded
 
 
-def visit(cache: TieredCache, account: Callable[[int], Any], hits: dict[int, int]) -> None:
+def started(cache: TieredCache) -> TieredCache:
+    """Start the warming, and wait until L1 will not be flushed for the link's sake any more."""
     cache.warming.start()
+    below = cache.core.below
+    if below is not None:
+        wait_until(lambda: below.backplane.is_linked, "the link")
+    return cache
+
+
+def visit(cache: TieredCache, account: Callable[[int], Any], hits: dict[int, int]) -> None:
+    started(cache)
     for number, count in hits.items():
         for _ in range(count):
             account(number)
@@ -321,8 +331,7 @@ def test_without_redis_and_folder_it_says_that_nothing_is_kept(
 def test_plain_keys_are_copied_up_from_l2(
     valkey_url: str, namespace: str, run: Callable[..., TieredCache]
 ) -> None:
-    first = run(redis=valkey_url, namespace=namespace)
-    first.warming.start()
+    first = started(run(redis=valkey_url, namespace=namespace))
     first.set_many({"a": 1, "b": 2, "c": 3}, ttl=300, tags=["t"])
     for key in ("a", "a", "b", "b", "c"):
         first.get(key)
@@ -340,8 +349,7 @@ def test_plain_keys_are_copied_up_from_l2(
 def test_what_was_stored_with_a_type_is_left_to_its_callers(
     valkey_url: str, namespace: str, run: Callable[..., TieredCache]
 ) -> None:
-    first = run(redis=valkey_url, namespace=namespace)
-    first.warming.start()
+    first = started(run(redis=valkey_url, namespace=namespace))
     first.set("a", (1, 2), type=tuple[int, int])
     for _ in range(3):
         first.get("a", type=tuple[int, int])
@@ -358,6 +366,7 @@ def test_calls_are_answered_by_l2_or_loaded(
     first = run(redis=valkey_url, namespace=namespace)
     account, _ = accounts_of(first)
     visit(first, account, {1: 5, 2: 3})
+    first.warming._frequent.learn()
     account.invalidate(2)
     first.close()
     second = run(redis=valkey_url, namespace=namespace)

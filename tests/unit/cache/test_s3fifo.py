@@ -281,17 +281,30 @@ class TestExpiry:
         cache["new"] = 1
         assert {*cache} == held | {"new"}
 
-    def test_what_has_expired_is_not_saved_by_its_hits(self, cache, clock: FakeClock) -> None:
-        """Neither in the small queue nor in the main one, wherever in it it stands."""
+    def test_hits_in_the_small_queue_do_not_save_what_has_expired(self, cache, clock) -> None:
         for n in range(10):
             cache.set(n, n, ttl=None if n % 3 == 0 else 5)
             assert cache[n] == n
         clock.advance(5)
-        living = {0, 3, 6, 9}
-        for n in range(6):
-            cache[f"new {n}"] = n
-        assert {*cache} == living | {f"new {n}" for n in range(6)}
+        cache.update({f"new {n}": n for n in range(6)})
+        assert {*cache} == {0, 3, 6, 9} | {f"new {n}" for n in range(6)}
         assert cache.evictions == 0
+
+    def test_hits_in_the_main_queue_do_not_save_what_has_expired(self, cache, clock) -> None:
+        for n in range(10):
+            cache.set(n, n, ttl=None if n % 3 == 0 else 5)
+            assert cache[n] == n
+        cache["x"] = 1
+        assert all(cache.find(n).hits & MAIN for n in range(1, 10))
+        assert {*cache} == {"x", *range(1, 10)}
+        for key in cache:
+            assert cache[key]
+        clock.advance(5)
+        for n in range(6):
+            cache[f"new {n}"] = n + 1
+            assert cache[f"new {n}"]
+        assert {*cache} == {3, 6, 9, "x"} | {f"new {n}" for n in range(6)}
+        assert cache.evictions == 1
 
     def test_popitem_gives_nothing_expired(self, cache, clock: FakeClock) -> None:
         cache.set("a", 1, ttl=5)
@@ -528,9 +541,8 @@ class TestSafety:
     def test_keys_that_fell_out_of_the_queues_return_to_them(self, cache, lost: int) -> None:
         """A signal handler may raise between taking a key off a queue and putting it back."""
         cache.update({n: n for n in range(10)})
-        fallen = cache._small.drain()
         for _ in range(lost):
-            next(fallen)
+            assert cache._small.pop()
         cache["new"] = 1
         assert len(cache) == 10
         held = [*cache._small.living(), *cache._main.living()]

@@ -470,7 +470,7 @@ def test_a_monitor_without_a_cache_makes_none(clock: FakeClock) -> None:
 
 
 def test_a_fleet_loads_once_at_its_start(valkey_url: str, namespace: str) -> None:
-    fleet = [TieredCache(valkey_url, namespace=namespace) for _ in range(4)]
+    fleet = [TieredCache(valkey_url, namespace=namespace, l2_timeout=5.0) for _ in range(4)]
     loads = Loads()
     for cache in fleet:
         cache.warm("a", loads, key="a")
@@ -486,7 +486,7 @@ def test_a_fleet_loads_once_at_its_start(valkey_url: str, namespace: str) -> Non
 def test_a_fleet_refreshes_once_in_each_turn(valkey_url: str, namespace: str) -> None:
     """The others take the value that the first of them has loaded."""
     clock = FakeClock(wall=1_700_000_000.0)
-    fleet = [TieredCache(valkey_url, namespace=namespace, clock=clock) for _ in range(3)]
+    fleet = [TieredCache(valkey_url, namespace=namespace, clock=clock, l2_timeout=5.0) for _ in range(3)]
     loads = Loads()
     for cache in fleet:
         cache.warm("a", loads, key="a", every=0.2, ttl=60)
@@ -520,7 +520,7 @@ def test_a_request_on_the_backplane_runs_warm_ups_by_name(
 ) -> None:
     from hhs_perf.cache.board import Board
 
-    fleet = [TieredCache(valkey_url, namespace=namespace) for _ in range(3)]
+    fleet = [TieredCache(valkey_url, namespace=namespace, l2_timeout=5.0) for _ in range(3)]
     loads, others = Loads(), Loads()
     for cache in fleet:
         cache.warm("a", loads, key="a")
@@ -530,7 +530,7 @@ def test_a_request_on_the_backplane_runs_warm_ups_by_name(
         settle(cache, "b")
         backplane = cache.core.below.backplane
         wait_until(lambda backplane=backplane: backplane.is_linked, "the link")
-    caller = TieredCache(valkey_url, namespace=namespace)
+    caller = TieredCache(valkey_url, namespace=namespace, l2_timeout=5.0)
     request = Board(caller.core).ask_to_warm("a")
     for cache in fleet:
         settle(cache, "a", 2)
@@ -547,14 +547,14 @@ def test_a_request_on_the_backplane_runs_warm_ups_by_name(
     assert all(cache.get("a") == 2 for cache in fleet)
     for cache in (*fleet, caller):
         cache.close()
-    assert Board(TieredCache(valkey_url, namespace=namespace).core).processes() == ()
+    assert Board(TieredCache(valkey_url, namespace=namespace, l2_timeout=5.0).core).processes() == ()
 
 
 @pytest.mark.parametrize("message", ["", "x", "1700000000000000nobody", "²" * 16, "9" * 16 + "\0"])
 def test_a_request_that_makes_no_sense_is_ignored(
     message: str, valkey_url: str, namespace: str
 ) -> None:
-    cache = TieredCache(valkey_url, namespace=namespace)
+    cache = TieredCache(valkey_url, namespace=namespace, l2_timeout=5.0)
     cache.warming.asked(message)
     assert all(each.runs == 0 for each in cache.warming.results())
     cache.close()
