@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Final, Self
 from urllib.parse import urlsplit
 
-from benchmarks._cache_peers import bare_redis, bare_redis_async
+from benchmarks._cache_peers import TIMEOUT, bare_redis, bare_redis_async
 from hhs_perf.cache import TieredCache
 from tests.servers import Server, redis_binary, valkey_binary, wait_until
 
@@ -58,7 +58,12 @@ class Place:
 
     def cache(self, maxsize: int = 1_000, namespace: str | None = None) -> TieredCache:
         """Return a cache that hears of invalidations."""
-        cache = TieredCache(self.url, namespace=namespace or self.new_name(), l1_maxsize=maxsize)
+        cache = TieredCache(
+            self.url,
+            namespace=namespace or self.new_name(),
+            l1_maxsize=maxsize,
+            l2_timeout=TIMEOUT,
+        )
         self._stack.callback(cache.close)
         self._stack.callback(lambda: self.run(cache.aio.close()))
         cache.get("begin to listen")

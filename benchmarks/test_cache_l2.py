@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 KEYS: Final = [f"account:{number}" for number in range(1_000)]
 BARE_KEYS: Final = [f"bare:{key}" for key in KEYS]
-OTHERS: Final = [f"other:{number}" for number in range(1_000)]
+OTHERS: Final = [f"other:{number}" for number in range(500)]
 VALUE: Final = {
     "id": 17,
     "handle": "somebody",
@@ -81,18 +81,20 @@ def state(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def cache(place: Place, state: str) -> Iterator[TieredCache]:
     """Yield a cache whose L2 holds all keys; check that they were found there."""
-    cache = place.cache(2 * len(KEYS) if state == "empty" else len(KEYS))
-    cache.set_many(dict.fromkeys(KEYS, VALUE), ttl=TTL)
-    assert cache.get(KEYS[0]) == VALUE
+    # Another process, as it were, has loaded them: its L1 remembers what it held.
+    namespace = place.new_name()
+    place.cache(namespace=namespace).set_many(dict.fromkeys(KEYS, VALUE), ttl=TTL)
+    cache = place.cache(2 * len(KEYS) if state == "empty" else len(OTHERS), namespace)
     if state == "full":
         cache.set_many(dict.fromkeys(OTHERS, VALUE), ttl=TTL)
-        in_turn(cache.get, [*OTHERS * 3, *KEYS])()
+        in_turn(cache.get, OTHERS * 3)()
+    in_turn(cache.get, KEYS)()
     cache.core.memory.walk()
     counts = cache.core.memory.counts
     counts.clear()
     yield cache
     cache.core.memory.walk()
-    assert counts.l2_hits > ROUNDS * len(KEYS)
+    assert counts.l2_hits >= ROUNDS * len(KEYS)
     assert counts.l1_hits < counts.l2_hits / 100
     assert not counts.errors
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import subprocess
 import sys
 import threading
@@ -62,17 +63,17 @@ class CacheProcess:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.kill()
         self._process.stdin.close()
         self._process.stdout.close()
-        self.kill()
 
 
 class Worker:
     """What the process does."""
 
     def __init__(self, url: str, namespace: str, database: Path) -> None:
-        from tests.cache_worlds import link
         from hhs_perf.cache import TieredCache
+        from tests.cache_worlds import link
 
         self.cache = link(TieredCache(url, namespace=namespace, l2_timeout=2.0))
         self._database = database
@@ -95,7 +96,7 @@ class Worker:
 
     def crowd(self, key: str, callers: int, seconds: float, at: float) -> list[Any]:
         """Let so many threads ask at once at a time; give loads, slowest caller, and values."""
-        self.calls, before = 0, None
+        self.calls = 0
         found: list[str] = []
         took: list[float] = []
         time.sleep(max(0.0, at - time.time()))
@@ -110,23 +111,28 @@ class Worker:
             each.start()
         for each in threads:
             each.join()
-        del before
         return [self.calls, max(took), sorted(set(found))]
 
-    def keep_loading(self, keys: list[str], seconds: float, until: float) -> list[str]:
-        """Load at random until a time; give the values that came after a newer one of a key."""
-        import random
+    def keep_loading(self, keys: list[str], seconds: float) -> None:
+        """Load keys at random in the background."""
+        self._stop = threading.Event()
 
-        chance = random.Random(os.getpid())
-        newest: dict[str, int] = {}
-        faults: list[str] = []
-        while time.time() < until:
-            key = chance.choice(keys)
-            value = int(self.load(key, chance.random() * seconds, [f"tag-{key}"]))
-            if value < newest.get(key, 0):
-                faults.append(f"{key}: {value} after {newest[key]}")
-            newest[key] = max(value, newest.get(key, 0))
-        return faults
+        def go_on(chance: random.Random) -> None:
+            while not self._stop.is_set():
+                key = chance.choice(keys)
+                self.load(key, chance.random() * seconds, [f"tag-{key}"])
+
+        self._threads = [
+            threading.Thread(target=go_on, args=(random.Random(os.getpid() + number),))
+            for number in range(2)
+        ]
+        for each in self._threads:
+            each.start()
+
+    def end_loading(self) -> None:
+        self._stop.set()
+        for each in self._threads:
+            each.join()
 
     def get(self, key: str) -> Any:
         return self.cache.get(key)
@@ -146,7 +152,7 @@ class Worker:
 
         def loader() -> str:
             time.sleep(0.2)
-            return "of " + self.cache.get_or_load(inner, lambda: backwards())
+            return "of " + self.cache.get_or_load(inner, backwards)
 
         def backwards() -> str:
             return self.cache.get_or_load(outer, lambda: "plain")

@@ -344,6 +344,7 @@ def test_the_routes_stand_in_fastapis_openapi() -> None:
         "/api/performance",
         "/api/performance/sla",
         "/api/performance/alerts",
+        "/api/performance/cache",
         "/api/performance/settings",
         "/api/performance/dashboard",
     }

@@ -106,7 +106,11 @@ def _parts(value: object, back: object) -> Iterable[tuple[str, object, object]] 
             return None
         pairs = list(zip(value.items(), back.items(), strict=True))
         return chain(
-            ((f" key {_short(one)}", one, other) for (one, _), (other, _) in pairs),
+            (
+                (f" key {_short(one)}", one, other)
+                for (one, _), (other, _) in pairs
+                if not _is_a_columns_name(one, other)
+            ),
             ((f"[{_short(key)}]", one, other) for (key, one), (_, other) in pairs),
         )
     if isinstance(value, list | tuple) and isinstance(back, list | tuple):
@@ -117,6 +121,11 @@ def _parts(value: object, back: object) -> Iterable[tuple[str, object, object]] 
     if names is None:
         return None
     return ((f".{name}", getattr(value, name), getattr(back, name)) for name in names)
+
+
+def _is_a_columns_name(one: object, other: object) -> bool:
+    # SQLAlchemy's rows become dicts whose keys are a subclass of str; as str they find the same.
+    return isinstance(one, str) and type(one).__name__ == "quoted_name" and one == other
 
 
 def _fields(value: object) -> list[str] | None:

@@ -25,6 +25,7 @@ __all__ = [
     "HEAD_SIZE",
     "LARGEST",
     "PICKLED",
+    "PREFIX",
     "SIGNED",
     "TYPED",
     "deflated",
@@ -32,12 +33,13 @@ __all__ = [
     "inflated",
     "opened",
     "payload_of",
+    "unpack_head",
     "unpacked_extras",
 ]
 
 _VERSION: Final = 1
 _MAGIC: Final = b"\xc1hp"  # 0xC1 is the one byte that MessagePack never uses
-_PREFIX: Final = _MAGIC + bytes((_VERSION,))
+PREFIX: Final = _MAGIC + bytes((_VERSION,))
 
 COMPRESSED: Final = 1
 PICKLED: Final = 2
@@ -54,7 +56,7 @@ _Head: TypeAlias = tuple[bytes, int, float, float, float, float, float, int, int
 # Without alignment: scripts in Redis find the stamps at bytes 5, 13 and 21.
 _HEAD: Final = struct.Struct("<4sBdddddII")
 _pack_head = _HEAD.pack
-_unpack_head = _HEAD.unpack_from
+unpack_head = _HEAD.unpack_from
 HEAD_SIZE: Final = _HEAD.size
 _LONGEST: Final = HEAD_SIZE + LARGEST
 
@@ -80,7 +82,7 @@ def framed(frame: Frame, flags: int, payload: bytes) -> bytes:
     if len(extras) + len(payload) > LARGEST:
         raise CacheCodecError("size", f"the value takes more than {LARGEST} bytes")
     head = _pack_head(
-        _PREFIX,
+        PREFIX,
         flags,
         created,
         expires,
@@ -109,9 +111,9 @@ def opened(data: bytes, signer: Signer | None, namespace: str, key: str) -> _Hea
     """
     if type(data) is not bytes or len(data) < HEAD_SIZE:
         raise _no_frame(data)
-    head: _Head = _unpack_head(data)
+    head: _Head = unpack_head(data)
     prefix, flags, created, expires, keep_until, l1_ttl, load_seconds, extras_size, size = head
-    if prefix != _PREFIX or flags > _ALL_FLAGS:
+    if prefix != PREFIX or flags > _ALL_FLAGS:
         raise _no_frame(data)
     end = HEAD_SIZE + extras_size + size
     if len(data) != end or end > _LONGEST or flags & SIGNED:
@@ -145,14 +147,14 @@ def _no_frame(data: bytes) -> CacheCodecError:
         return CacheCodecError("foreign", f"not bytes but {type(data).__name__}")
     if not data.startswith(_MAGIC[: len(data)]):
         return CacheCodecError("foreign", "not written by hhs_perf")
-    if data.startswith(_PREFIX[: len(data)]) and len(data) < HEAD_SIZE:
+    if data.startswith(PREFIX[: len(data)]) and len(data) < HEAD_SIZE:
         return CacheCodecError("truncated", f"{len(data)} bytes are less than a head")
     return CacheCodecError("version", "written by another version of hhs_perf")
 
 
 def payload_of(data: bytes) -> bytes:
     """Give the value's bytes out of what was just written: equal values have equal ones."""
-    *_, extras_size, size = _unpack_head(data)
+    *_, extras_size, size = unpack_head(data)
     at = HEAD_SIZE + extras_size
     return data[at : at + size]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Final
 
 from .._breaker import Breaker
@@ -23,6 +24,8 @@ __all__ = ["Below"]
 
 _LISTEN_TIMEOUT: Final = 1.0
 _PROBE_AT_MOST: Final = 0.25
+# Connecting, logging in and the answer may take the time-out each.
+_STOOD_STILL: Final = 5
 
 
 class Below:
@@ -45,11 +48,13 @@ class Below:
             on_change=lambda state: memory.deafen() if state == "open" else None,
         )
         is_one = address.kind == "single"
+        # Sentinels and the members of a cluster are asked one after the other.
+        stood_still = _STOOD_STILL * timeout if is_one else math.inf
         self.link = SyncLink(lambda: sync_client(address, timeout=timeout), is_one_server=is_one)
         self.links = AsyncLinks(
             lambda: async_client(address, timeout=timeout), is_one_server=is_one
         )
-        level2 = Level2(names, self.breaker, memory, timeline, core.operations.record)
+        level2 = Level2(names, self.breaker, memory, timeline, stood_still, core.operations.record)
         self.coherence = Coherence(
             memory, core.flights, level2, self.link, core.faults, core.asked_to_warm
         )

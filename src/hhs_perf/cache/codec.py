@@ -17,19 +17,21 @@ from ._framing import (
     HEAD_SIZE,
     LARGEST,
     PICKLED,
+    PREFIX,
     SIGNED,
     TYPED,
     deflated,
     framed,
     inflated,
     opened,
+    unpack_head,
     unpacked_extras,
 )
 from ._signer import Signer
 from ._types import Types
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 __all__ = ["Codec", "Frame", "MacKey", "Stamps"]
 
@@ -151,6 +153,43 @@ class Codec:
             load_seconds,
             flags & ERROR != 0,
         )
+
+    def decode_many(
+        self, namespace: str, items: Iterable[tuple[str, bytes]], type_: object = None
+    ) -> tuple[dict[str, Frame], dict[str, CacheCodecError]]:
+        """Do as `decode` for several keys, each once; gives its results, and what it raised."""
+        frames: dict[str, Frame] = {}
+        failures: dict[str, CacheCodecError] = {}
+        is_usual = type_ is None and self._signer is None
+        for key, data in items:
+            try:
+                # Nearly all is sound and plain, and `decode` would spend a quarter on its calls.
+                if is_usual and type(data) is bytes and HEAD_SIZE <= len(data) <= LARGEST:
+                    prefix, flags, created, expires, keep_until, l1_ttl, took, extras, size = (
+                        unpack_head(data)
+                    )
+                    if (
+                        prefix == PREFIX
+                        and flags == extras == 0
+                        and HEAD_SIZE + size == len(data)
+                        and created <= keep_until >= expires
+                        and l1_ttl >= 0 <= took
+                    ):
+                        frames[key] = Frame(
+                            unpacked(data[HEAD_SIZE:], self._untyped),
+                            created,
+                            expires,
+                            keep_until,
+                            None if l1_ttl == _INFINITY else l1_ttl,
+                            (),
+                            None,
+                            took,
+                        )
+                        continue
+                frames[key] = self.decode(namespace, key, data, type_)
+            except CacheCodecError as exc:
+                failures[key] = exc
+        return frames, failures
 
     def peek(self, namespace: str, key: str, data: bytes) -> Stamps:
         """Read stamps and tags alone, verified where there are keys; raises as `decode` does."""

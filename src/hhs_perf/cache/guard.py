@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["Guard"]
 
 T = TypeVar("T")
+M = TypeVar("M")
 Ts = TypeVarTuple("Ts")
 
 
@@ -34,7 +35,7 @@ class Guard:
         self.renew()
         renew_after_fork(self)
 
-    def run(self, meanwhile: T, deed: Callable[[list[object], *Ts], T], *args: *Ts) -> T:
+    def run(self, meanwhile: M, deed: Callable[[list[object], *Ts], T], *args: *Ts) -> T | M:
         """Do a deed under the lock, and one at a time even within a thread.
 
         What a finalizer asks for in the midst of another deed is done after that one; it gets

@@ -46,7 +46,8 @@ class L2Down(Exception):  # noqa: N818 - not an error of the caller, and never s
 class Level2:
     """What one process does in Redis, as generators of requests.
 
-    Every method raises L2Down where Redis fails; deletes and marks are then kept, and repeated
+    An operation that fails after more than `stood_still` seconds tells nothing of Redis. Every
+    method raises L2Down where Redis fails; deletes and marks are then kept, and repeated
     by `replay` before anything is read again.
     """
 
@@ -56,12 +57,14 @@ class Level2:
         breaker: Breaker,
         memory: Memory,
         timeline: Timeline,
+        stood_still: float,
         on_operation: Callable[[str, float, bool], None],
     ) -> None:
         self.names = names
         self.breaker = breaker
         self._memory = memory
         self._timeline = timeline
+        self._stood_still = stood_still
         self._on_operation = on_operation
         self._errors = backend_errors()
         self._answers = answered_errors()
@@ -115,19 +118,21 @@ class Level2:
         try:
             answer = yield request
         except self._errors as exc:
-            self._on_operation(operation, monotonic() - started, True)  # noqa: FBT003
-            self.failed(operation, exc)
+            took = monotonic() - started
+            self._on_operation(operation, took, True)  # noqa: FBT003
+            self.failed(operation, exc, took)
             raise L2Down from exc
         self._on_operation(operation, monotonic() - started, False)  # noqa: FBT003
         return answer
 
-    def failed(self, operation: str, error: BaseException) -> None:
-        """Take that Redis failed."""
+    def failed(self, operation: str, error: BaseException, took: float = 0.0) -> None:
+        """Take that Redis failed, after `took` seconds."""
         counts = self._memory.counts
         counts.l2_errors[operation] = counts.l2_errors.get(operation, 0) + 1
         counts.error(self._timeline.now(), f"l2 {operation}", error)
-        # What Redis itself answers with an error concerns one command; all else, every one.
-        if not isinstance(error, self._answers):
+        # What Redis itself answers with an error concerns one command. And where much more time
+        # went by than Redis was given, it was this process that stood still.
+        if not isinstance(error, self._answers) and took < self._stood_still:
             self.breaker.failed(error)
 
     def _script(self, operation: str, call: Call) -> Steps[Any]:

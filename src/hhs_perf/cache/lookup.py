@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
+from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
 from ..exceptions import CacheCodecError
@@ -12,14 +13,14 @@ from .l2 import L2Down, unreachable
 from .memory import FRESH, MISS, REFRESH, STALE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from .backplane import Backplane
     from .codec import Codec, Frame
     from .drive import Steps
     from .entry import Entry
     from .l2 import Level2
-    from .memory import Memory
+    from .memory import Memory, Put
     from .policy import Policy
     from .stats import MissReason, PatternCounts
 
@@ -95,29 +96,49 @@ class Lookup:
         """Find those of `keys` that have a value."""
         memory = self.memory
         began = memory.began()
-        found: dict[str, object] = {}
-        rest: dict[str, MissReason] = {}
-        for key in dict.fromkeys(keys):
-            state, entry, reason = memory.look(key)
-            if entry is None or state in (MISS, STALE):
-                rest[key] = reason
-                memory.counts.l1_missed(reason)
-            else:
-                value = take(entry)
-                if not is_error(entry):
-                    found[key] = value
+        found, rest = self._look_for(keys)
         if self.second is not None and rest:
             frames = yield from self._fetch_many(list(rest), type_)
-            for key, frame in frames.items():
-                pattern = self.pattern_of(key, None)
-                if not frame.is_error and self.promote(key, frame, began, pattern, self.plain):
-                    del rest[key]
-                    memory.counts.hits += 1
-                    pattern.l2_hits += 1
-                    found[key] = frame.value
+            for key in [key for key, frame in frames.items() if frame.is_error]:
+                memory.counts.l2_hits += 1
+                memory.counts.hits += 1
+                del frames[key], rest[key]
+            promoted = self.promote_many(frames, began, self.plain)
+            memory.counts.hits += len(promoted)
+            for key, frame, pattern, _ in promoted:
+                pattern.l2_hits += 1
+                found[key] = frame.value
+                del rest[key]
         for key, reason in rest.items():
             self.missed(key, None, reason)
         return found
+
+    def _look_for(
+        self, keys: Sequence[str]
+    ) -> tuple[dict[str, object], dict[str, MissReason]]:
+        """Find those of `keys` that are in L1; give why the others are not."""
+        memory, marks = self.memory, self.memory.marks
+        find, now = memory.find, memory.now()
+        found: dict[str, object] = {}
+        rest: dict[str, MissReason] = {}
+        for key in dict.fromkeys(keys):
+            entry = find(key)
+            if entry is None:
+                rest[key] = memory.reason(key)
+            elif entry.expires > now and entry.group.epoch == marks.epoch:
+                entry.hits += HIT
+                found[key] = entry.value
+            else:
+                state, entry, reason = memory.look(key)
+                if entry is None or state in (MISS, STALE):
+                    rest[key] = reason
+                    continue
+                value = take(entry)
+                if not is_error(entry):
+                    found[key] = value
+        for reason, times in Counter(rest.values()).items():
+            memory.counts.l1_missed(reason, times)
+        return found, rest
 
     def fetch(self, key: str, type_: object) -> Steps[tuple[Frame | None, bytes | None]]:
         """Read `key` in L2; give what is not void, fresh or not, and the bytes in any case."""
@@ -160,29 +181,30 @@ class Lookup:
         second = self.second
         if second is None:
             return None
+        return self._decode_many(second, [(key, raw)], type_).get(key)
+
+    def _decode_many(
+        self, second: Second, held: Sequence[tuple[str, bytes]], type_: object
+    ) -> dict[str, Frame]:
         counts = self.memory.counts
-        counts.bytes_read += len(raw)
-        try:
-            return second.codec.decode(second.namespace, key, raw, type_)
-        except CacheCodecError as exc:
-            counts.unreadable[exc.reason] = counts.unreadable.get(exc.reason, 0) + 1
+        counts.bytes_read += sum([len(raw) for _, raw in held])
+        frames, failures = second.codec.decode_many(second.namespace, held, type_)
+        for failure in failures.values():
+            counts.unreadable[failure.reason] = counts.unreadable.get(failure.reason, 0) + 1
             counts.l2_missed("unreadable")
-            return None
+        return frames
 
     def _fetch_many(self, keys: Sequence[str], type_: object) -> Steps[dict[str, Frame]]:
         second = self.second
         if second is None:
             return {}
-        frames: dict[str, Frame] = {}
         marks = self.memory.marks
         try:
             is_heard = second.listens()
             raws = yield from second.level2.read_many(keys, is_heard=is_heard)
-            for key, raw in zip(keys, raws, strict=True):
-                if raw is None:
-                    self.memory.counts.l2_missed("absent")
-                elif (frame := self.decode(key, raw, type_)) is not None:
-                    frames[key] = frame
+            held = [(key, raw) for key, raw in zip(keys, raws, strict=True) if raw is not None]
+            self.memory.counts.l2_missed("absent", len(keys) - len(held))
+            frames = self._decode_many(second, held, type_)
             tags = dict.fromkeys(tag for frame in frames.values() for tag in frame.tags)
             asked = marks.unknown(tags) if is_heard else list(tags)
             if asked:
@@ -191,10 +213,9 @@ class Lookup:
             if self.raises:
                 raise unreachable(exc) from exc
             return {}
-        for key, frame in list(frames.items()):
-            if marks.voids_frame(key, frame.tags, frame.created):
-                self.memory.counts.l2_missed("invalidated")
-                del frames[key]
+        for key in marks.void_among(frames):
+            self.memory.counts.l2_missed("invalidated")
+            del frames[key]
         return frames
 
     def promote(
@@ -206,18 +227,37 @@ class Lookup:
         policy: Policy,
     ) -> bool:
         """Copy a fresh value up to L1 for what remains of its life; False when it is stale."""
-        second = self.second
-        remaining = frame.expires - (second.level2.now() if second is not None else 0.0)
-        if remaining <= 0:
-            self.memory.counts.l2_missed("expired")
-            return False
-        self.memory.counts.l2_hits += 1
-        if frame.load_seconds:
-            pattern.load_took(frame.load_seconds, here=False)
-        life = remaining if frame.l1_ttl is None else min(frame.l1_ttl, remaining)
-        stale = remaining - life + policy.keeps_for
-        self.memory.keep(key, frame, began, (life, stale), pattern, policy)
-        return True
+        return bool(self.promote_many({key: frame}, began, policy, pattern))
+
+    def promote_many(
+        self,
+        frames: Mapping[str, Frame],
+        began: tuple[int, int],
+        policy: Policy,
+        pattern: PatternCounts | None = None,
+    ) -> list[Put]:
+        """Do as `promote` for several values, by key; give what of them was fresh.
+
+        Without a pattern each has the one of its key.
+        """
+        memory, second = self.memory, self.second
+        now = second.level2.now() if second is not None else 0.0
+        of_key, keeps_for = memory.patterns.of_key, policy.keeps_for
+        fresh: list[Put] = []
+        for key, frame in frames.items():
+            remaining = frame.expires - now
+            if remaining <= 0:
+                continue
+            counts = pattern or of_key(key)
+            if frame.load_seconds:
+                counts.load_took(frame.load_seconds, here=False)
+            l1_ttl = frame.l1_ttl
+            life = remaining if l1_ttl is None or l1_ttl > remaining else l1_ttl
+            fresh.append((key, frame, counts, (life, remaining - life + keeps_for)))
+        memory.counts.l2_hits += len(fresh)
+        memory.counts.l2_missed("expired", len(frames) - len(fresh))
+        memory.keep_many(fresh, began, policy)
+        return fresh
 
     def pattern_of(self, key: str, entry: Entry | None) -> PatternCounts:
         """Give the counts that `key` belongs to."""

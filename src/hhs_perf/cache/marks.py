@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Final, Literal
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from .codec import Frame
+
 __all__ = ["MarkKind", "Marks"]
 
 MarkKind = Literal["tag", "prefix", "everything"]
@@ -89,6 +91,16 @@ class Marks:
         if not tags:
             return False
         return any(created <= self._tags.get(tag, (0.0, 0))[0] for tag in tags)
+
+    def void_among(self, frames: Mapping[str, Frame]) -> list[str]:
+        """Give the keys of those frames of L2 that are older than a mark on them."""
+        everything, prefixes = self._everything[0], self._prefixes
+        return [
+            key
+            for key, frame in frames.items()
+            if frame.created <= everything
+            or ((prefixes or frame.tags) and self.voids_frame(key, frame.tags, frame.created))
+        ]
 
     def voids_entry(self, key: str, tags: tuple[str, ...], epoch: int) -> bool:
         """Tell whether an entry of L1, begun in `epoch`, is older than a mark on it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from heapq import nlargest
 from typing import TYPE_CHECKING, Final
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from .policy import Policy
     from .stats import MissReason, PatternCounts
 
-__all__ = ["DEAF_TTL", "FRESH", "MISS", "REFRESH", "STALE", "Look", "Memory"]
+__all__ = ["DEAF_TTL", "FRESH", "MISS", "REFRESH", "STALE", "Look", "Memory", "Put"]
 
 MISS: Final = 0
 FRESH: Final = 1
@@ -28,12 +29,16 @@ STALE: Final = 3
 """What a look found: nothing, a value, one to be answered and loaded anew, one past its ttl."""
 
 Look = tuple[int, "Entry | None", "MissReason"]
+Put = tuple[str, "Frame", "PatternCounts", tuple[float, float]]
+"""Key, value and counts, and the seconds that the value is fresh and then stale."""
 
 # Entries looked at in each second: a millisecond's work.
 _TALLIED_AT_ONCE: Final = 10_000
 _MOST_LEARNED: Final = 100
 _MOST_GROUPS: Final = 2_000
 _MOST_DEPARTED: Final = 8_192
+# Under one hold of the lock, for which deletes wait.
+_KEPT_AT_ONCE: Final = 500
 # One put of so many is timed.
 _TIME_EACH: Final = 16
 _NEVER: Final = float("-inf")
@@ -82,7 +87,7 @@ class Memory:
         """Look for `key`, without counting; drop what is void."""
         entry = self.find(key)
         if entry is None:
-            return MISS, None, self._reason(key)
+            return MISS, None, self.reason(key)
         group = entry.group
         if group.epoch != self.marks.epoch and not self._renew(key, entry):
             return MISS, None, "invalidated"
@@ -110,44 +115,60 @@ class Memory:
 
         False when the key was deleted, written or made void since `began`, or has no room.
         """
-        sequence, epoch = began
-        life, stale = lives
-        now = self._now()
+        return self.keep_many([(key, frame, pattern, lives)], began, policy) > 0
+
+    def keep_many(self, puts: Iterable[Put], began: tuple[int, int], policy: Policy) -> int:
+        """Do as `keep` for several keys, each once; give how many were kept."""
         if self._is_waiting:
-            return False
-        if self._deaf_until is not None:
-            life = min(life, DEAF_TTL)
-        if policy.is_plain and not frame.is_error and frame.note is None:
-            group = self._group(pattern, frame.tags, policy, epoch)
-            entry = Entry(frame.value, now + life, 0, group)
-        else:
-            detail = Detail(epoch, pattern, frame.tags, policy)
-            detail.fresh_until = now + life
-            detail.keep_until = now + life + stale
-            detail.note = frame.note
-            detail.is_error = frame.is_error
-            share = policy.eager_at
-            detail.eager_from = now + life * (1 if share is None else share)
-            # What has to be looked at on every hit never passes as plain.
-            looked_at = frame.is_error or policy.copy == "on_read"
-            entry = Entry(frame.value, _NEVER if looked_at else detail.eager_from, 0, detail)
-        with self.lock:
-            departed = self._departed.get(key)
-            has_left = sequence < max(abs(departed or 0), self._departed_before)
-            marks = self.marks
-            if has_left or (epoch != marks.epoch and marks.voids_entry(key, frame.tags, epoch)):
-                self.counts.refused += 1
-                return False
-            kept = self.store.put(key, entry)
-            if kept and departed is not None:
-                self._departed[key] = -abs(departed)
+            return 0
+        now = self._now()
+        longest = DEAF_TTL if self._deaf_until is not None else math.inf
+        group: Group | None = None
+        entries: list[tuple[str, Entry]] = []
+        for key, frame, pattern, (life, stale) in puts:
+            fresh = life if life < longest else longest
+            if policy.is_plain and not frame.is_error and frame.note is None:
+                if group is None or group.pattern is not pattern or group.tags != frame.tags:
+                    group = self._group(pattern, frame.tags, policy, began[1])
+                entry = Entry(frame.value, now + fresh, 0, group)
+            else:
+                detail = Detail(began[1], pattern, frame.tags, policy)
+                entry = _looked_at(frame, detail, now + fresh, fresh, stale)
+            entries.append((key, entry))
+        kept = 0
+        for begin in range(0, len(entries), _KEPT_AT_ONCE):
+            with self.lock:
+                kept += self._let_in(entries[begin : begin + _KEPT_AT_ONCE], began)
         if kept:
             counts = self.counts
-            counts.l1_puts += 1
-            if not counts.l1_puts % _TIME_EACH:
-                counts.put_times.append(self._now() - now)
-            pattern.puts += 1
+            due = (counts.l1_puts % _TIME_EACH + kept) // _TIME_EACH
+            counts.l1_puts += kept
+            if due:
+                counts.put_times.extend([(self._now() - now) / kept] * due)
         return kept
+
+    def _let_in(self, entries: list[tuple[str, Entry]], began: tuple[int, int]) -> int:
+        """Store what was neither deleted, written nor made void since `began`; give how many."""
+        if began != (self._sequence, self.marks.epoch):
+            known = len(entries)
+            entries = [item for item in entries if not self._has_left(*item, began)]
+            self.counts.refused += known - len(entries)
+        too_large = self.store.put_many(entries)
+        if too_large:
+            entries = [item for item in entries if item[0] not in too_large]
+        departed = self._departed
+        for key, entry in entries:
+            entry.group.pattern.puts += 1
+            if key in departed:
+                departed[key] = -abs(departed[key])
+        return len(entries)
+
+    def _has_left(self, key: str, entry: Entry, began: tuple[int, int]) -> bool:
+        sequence, epoch = began
+        if sequence < max(abs(self._departed.get(key, 0)), self._departed_before):
+            return True
+        marks = self.marks
+        return epoch != marks.epoch and marks.voids_entry(key, entry.group.tags, epoch)
 
     def missed(self, key: str, pattern: PatternCounts, reason: MissReason) -> None:
         """Count a lookup that no level answered."""
@@ -305,7 +326,8 @@ class Memory:
             self._groups[key] = group
         return group
 
-    def _reason(self, key: str) -> MissReason:
+    def reason(self, key: str) -> MissReason:
+        """Say why there is no entry of `key`."""
         if self._departed.get(key, 0) > 0:
             return "invalidated"
         return "evicted" if self.store.was_evicted(key) else "absent"
@@ -314,6 +336,22 @@ class Memory:
         self.counts.l1_hits += hits
         entry.group.pattern.l1_hits += hits
         self.hot.add_known(key, hits)
+
+
+def _looked_at(
+    frame: Frame, detail: Detail, fresh_until: float, life: float, stale: float
+) -> Entry:
+    """Make an entry that has a group of its own."""
+    policy = detail.policy
+    detail.fresh_until = fresh_until
+    detail.keep_until = fresh_until + stale
+    detail.note = frame.note
+    detail.is_error = frame.is_error
+    share = policy.eager_at
+    detail.eager_from = fresh_until if share is None else fresh_until - life * (1 - share)
+    # What has to be looked at on every hit never passes as plain.
+    looked_at = frame.is_error or policy.copy == "on_read"
+    return Entry(frame.value, _NEVER if looked_at else detail.eager_from, 0, detail)
 
 
 def _shorten(entry: Entry, until: float) -> None:

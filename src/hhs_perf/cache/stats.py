@@ -30,6 +30,8 @@ EARLY_SECONDS: Final = 60.0
 """How long after its start a process is cold: what it misses then could have been warmed."""
 _HOT_HITS: Final = 10
 _MOST_PATTERNS: Final = 100
+_MOST_STEMS: Final = 1_000
+_LONGEST_STEM: Final = 200
 _OTHER: Final = "other"
 _MOST_RECENT_ERRORS: Final = 20
 _MOST_EARLY: Final = 1_000
@@ -106,6 +108,8 @@ class Patterns:
 
     def __init__(self) -> None:
         self._held: dict[str, PatternCounts] = {}
+        # Of keys that end in a number, by what stands before it: these have one pattern.
+        self._by_stem: dict[str, PatternCounts] = {}
 
     def of(self, pattern: str) -> PatternCounts:
         """Give the counts of `pattern`."""
@@ -118,7 +122,18 @@ class Patterns:
 
     def of_key(self, key: str) -> PatternCounts:
         """Give the counts of the pattern that a plain key has."""
-        return self.of(pattern_of(key))
+        stem, colon, last = key.rpartition(":")
+        if not colon or not last.isdecimal():
+            return self.of(pattern_of(key))
+        known = self._by_stem
+        counts = known.get(stem)
+        if counts is None:
+            counts = self.of(pattern_of(key))
+            if len(known) >= _MOST_STEMS:
+                known.clear()
+            if len(stem) <= _LONGEST_STEM:
+                known[stem] = counts
+        return counts
 
     def all(self) -> list[PatternCounts]:
         """Give the counts of all patterns seen."""
@@ -127,6 +142,7 @@ class Patterns:
     def clear(self) -> None:
         """Begin at nothing; what still holds the old counts adds to them in vain."""
         self._held.clear()
+        self._by_stem = {}
 
 
 class HotKeys:
@@ -208,15 +224,15 @@ class Counts:
         # The keys missed just after the start.
         self.early: dict[str, PatternCounts] = {}
 
-    def l1_missed(self, reason: MissReason) -> None:
-        """Count a lookup that L1 did not answer."""
-        self.l1_misses += 1
-        self.l1_reasons[reason] += 1
+    def l1_missed(self, reason: MissReason, times: int = 1) -> None:
+        """Count lookups that L1 did not answer."""
+        self.l1_misses += times
+        self.l1_reasons[reason] += times
 
-    def l2_missed(self, reason: L2MissReason) -> None:
-        """Count a lookup that L2 did not answer."""
-        self.l2_misses += 1
-        self.l2_reasons[reason] += 1
+    def l2_missed(self, reason: L2MissReason, times: int = 1) -> None:
+        """Count lookups that L2 did not answer."""
+        self.l2_misses += times
+        self.l2_reasons[reason] += times
 
     def missed(self, reason: MissReason) -> None:
         """Count a lookup that no level answered."""

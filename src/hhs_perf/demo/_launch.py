@@ -14,7 +14,7 @@ from ..exceptions import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Framework", "check", "command", "environment"]
+__all__ = ["Framework", "check", "command", "environment", "redis_url", "with_l2"]
 
 Framework = Literal["flask", "fastapi"]
 
@@ -24,15 +24,19 @@ _NEEDS: Final[Mapping[Framework, tuple[str, ...]]] = {
 }
 _THREADS: Final = 8
 _KEEP_ALIVE: Final = 75
+_SMALL_L1: Final = "64"
 # What of the user's own settings is worth trying in the demo; the rest could only blur its counts.
-_SETTINGS_KEPT: Final = frozenset({"HHS_PERF_DIGEST", "HHS_PERF_SLA_FILE"})
+_SETTINGS_KEPT: Final = frozenset({"HHS_PERF_DIGEST", "HHS_PERF_REDIS_URL", "HHS_PERF_SLA_FILE"})
 _SETTINGS_DROPPED: Final = frozenset(
     {
+        "CACHE_DEFAULT_TIMEOUT",
+        "CACHE_L1_MAXSIZE",
+        "CACHE_L1_TTL",
+        "CACHE_L2_TTL",
         "DATABASE_READ_REPLICA_URL",
         "DATABASE_URL",
         "ENABLE_READ_REPLICA",
         "GUNICORN_CMD_ARGS",
-        "REDIS_URL",
         "WEB_CONCURRENCY",
     }
 )
@@ -54,10 +58,26 @@ def environment(token: str, environ: Mapping[str, str] | None = None) -> dict[st
         paths = kept["PYTHONPATH"].split(os.pathsep)
         kept["PYTHONPATH"] = os.pathsep.join(str(Path(path).resolve()) for path in paths)
     return kept | {
+        "HHS_PERF_NAMESPACE": "hhs-perf-demo",  # a server of the user's holds other things as well
         "HHS_PERF_EVALUATE_EVERY": "0.1",  # so that who reads finds the alerts of this moment
         "HHS_PERF_TOKENS": f"viewer+admin:demo={token}",
         "PYTHONUNBUFFERED": "1",
     }
+
+
+def redis_url(environ: Mapping[str, str]) -> str | None:
+    """Give the address of L2 that an environment names."""
+    return environ.get("HHS_PERF_REDIS_URL") or environ.get("REDIS_URL") or None
+
+
+def with_l2(environ: Mapping[str, str], url: str | None) -> dict[str, str]:
+    """Add what the server is to know of its L2, if there is one.
+
+    L1 is made too small for all accounts then: so that L2 has something to answer.
+    """
+    if url is None:
+        return dict(environ)
+    return {**environ, "REDIS_URL": url, "CACHE_L1_MAXSIZE": _SMALL_L1}
 
 
 def check(framework: Framework, environ: Mapping[str, str]) -> None:

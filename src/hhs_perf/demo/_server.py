@@ -17,9 +17,11 @@ from typing import TYPE_CHECKING, Final, Self
 import attrs
 import httpx
 
+from .._redis import masked
 from ..exceptions import ConfigurationError
 from ._errors import DemoError
-from ._launch import check, command, environment
+from ._launch import check, command, environment, redis_url, with_l2
+from ._valkey import EmbeddedValkey, binary
 from .queries import Figures
 
 if TYPE_CHECKING:
@@ -102,6 +104,9 @@ class DemoServer:
     token: str
     _folder: Path
     _process: subprocess.Popen[bytes] | None = None
+    _valkey: EmbeddedValkey | None = None
+    l2: str = ""
+    """What the second level of the cache is, in a few words."""
 
     @classmethod
     def start(cls, framework: Framework, host: str, port: int) -> Self:
@@ -128,8 +133,17 @@ class DemoServer:
         return server
 
     def _launch(self, listener: socket.socket, environ: dict[str, str]) -> None:
+        url = redis_url(environ)
+        if url is None:
+            self._start_valkey()
         database = self._folder / "accounts.sqlite3"
         Figures.create(database).close()
+        if url is not None:
+            self.l2 = f"L2 is {masked(url)}, from the environment"
+        elif self._valkey is not None and self._valkey.is_ready():
+            url = self._valkey.url
+            self.l2 = "L2 is a Valkey started for this demo"
+        environ = with_l2(environ, url)
         with (self._folder / "server.log").open("wb") as log:
             self._process = subprocess.Popen(  # noqa: S603 -- our own interpreter and arguments
                 command(self.framework, listener.fileno()),
@@ -142,6 +156,15 @@ class DemoServer:
                 process_group=0,  # Ctrl-C is ours to pass on, after the counts are taken
             )
 
+    def _start_valkey(self) -> None:
+        server = binary()
+        if server is None:
+            self.l2 = "L1 alone: there is no REDIS_URL, and the extra `embedded` is not installed"
+            return
+        self.l2 = "L1 alone: there is no REDIS_URL, and the embedded Valkey does not start"
+        with suppress(OSError):
+            self._valkey = EmbeddedValkey.launch(server, self._folder)
+
     def __enter__(self) -> Self:
         return self
 
@@ -153,12 +176,15 @@ class DemoServer:
     ) -> None:
         self.stop()
 
-    def performance(self, window: str | None = None) -> bytes:
-        """Read the body of `GET /api/performance`, of its default window or of `window`."""
+    def performance(self, window: str | None = None, part: str = "") -> bytes:
+        """Read the body of `GET /api/performance`, of its default window or of `window`.
+
+        `part` is the rest of the path, such as `/cache`.
+        """
         query = {} if window is None else {"window": window}
         try:
             answer = httpx.get(
-                f"{self.url}/api/performance",
+                f"{self.url}/api/performance{part}",
                 params=query,
                 headers={"Authorization": f"Bearer {self.token}"},
                 timeout=_START_WITHIN,
@@ -197,6 +223,8 @@ class DemoServer:
                 except subprocess.TimeoutExpired:
                     self._process.kill()
                     self._process.wait()
+            if self._valkey is not None:
+                self._valkey.stop()
             shutil.rmtree(self._folder, ignore_errors=True)
 
     def _silence(self, exc: httpx.HTTPError) -> str:

@@ -12,6 +12,7 @@ from fastapi.responses import StreamingResponse
 from hhs_perf import Monitor
 from hhs_perf.adapters.fastapi import init_app
 
+from .cached import CachedFigures
 from .queries import Figures, Row
 
 __all__ = ["create_app"]
@@ -21,17 +22,18 @@ def create_app(figures: Figures | None = None) -> FastAPI:
     """Build the application on `figures`, or on the database file named by `DEMO_DATABASE`."""
     figures = figures or Figures.open(Path(os.environ["DEMO_DATABASE"]))
     app = FastAPI(title="Accounts of US federal health agencies, with sample figures")
-    init_app(app, Monitor.from_env())
-    _add_lists(app, figures)
+    monitor = init_app(app, Monitor.from_env())
+    _add_lists(app, figures, CachedFigures(figures, monitor.cache))
     _add_streams(app, figures)
     _add_troublemakers(app, figures)
+    monitor.start()  # the cache is warm before the first request
     return app
 
 
-def _add_lists(app: FastAPI, figures: Figures) -> None:
+def _add_lists(app: FastAPI, figures: Figures, cached: CachedFigures) -> None:
     @app.get("/api/summary")
     def summary() -> Row:
-        return figures.summary()
+        return cached.summary()
 
     @app.get("/api/accounts")
     def accounts(
@@ -39,11 +41,11 @@ def _add_lists(app: FastAPI, figures: Figures) -> None:
         limit: Annotated[int, Query(ge=1, le=100)] = 20,
         offset: Annotated[int, Query(ge=0)] = 0,
     ) -> Row:
-        return figures.accounts(platform=platform, limit=limit, offset=offset)
+        return cached.accounts(platform=platform, limit=limit, offset=offset)
 
     @app.get("/api/accounts/{account_key}")
     def account(account_key: int) -> Row:
-        return _found(figures.account(account_key))
+        return _found(cached.account(account_key))
 
     @app.get("/api/accounts/{account_key}/history")
     def history(account_key: int) -> Row:

@@ -11,6 +11,7 @@ from flask.typing import ResponseReturnValue
 from hhs_perf import Monitor
 from hhs_perf.adapters.flask import init_app
 
+from .cached import CachedFigures
 from .queries import Figures
 
 __all__ = ["create_app"]
@@ -20,17 +21,18 @@ def create_app(figures: Figures | None = None) -> Flask:
     """Build the application on `figures`, or on the database file named by `DEMO_DATABASE`."""
     figures = figures or Figures.open(Path(os.environ["DEMO_DATABASE"]))
     app = Flask(__name__)
-    init_app(app, Monitor.from_env())
-    _add_lists(app, figures)
+    monitor = init_app(app, Monitor.from_env())
+    _add_lists(app, figures, CachedFigures(figures, monitor.cache))
     _add_streams(app, figures)
     _add_troublemakers(app, figures)
+    monitor.start()  # the cache is warm before the first request
     return app
 
 
-def _add_lists(app: Flask, figures: Figures) -> None:
+def _add_lists(app: Flask, figures: Figures, cached: CachedFigures) -> None:
     @app.get("/api/summary")
     def summary() -> ResponseReturnValue:
-        return jsonify(figures.summary())
+        return jsonify(cached.summary())
 
     @app.get("/api/accounts")
     def accounts() -> ResponseReturnValue:
@@ -39,11 +41,11 @@ def _add_lists(app: Flask, figures: Figures) -> None:
         if not 1 <= limit <= 100 or offset < 0:  # noqa: PLR2004 -- the page sizes allowed
             abort(400)
         platform = request.args.get("platform")
-        return jsonify(figures.accounts(platform=platform, limit=limit, offset=offset))
+        return jsonify(cached.accounts(platform=platform, limit=limit, offset=offset))
 
     @app.get("/api/accounts/<int:account_key>")
     def account(account_key: int) -> ResponseReturnValue:
-        return jsonify(figures.account(account_key) or abort(404))
+        return jsonify(cached.account(account_key) or abort(404))
 
     @app.get("/api/accounts/<int:account_key>/history")
     def history(account_key: int) -> ResponseReturnValue:

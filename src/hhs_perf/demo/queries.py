@@ -116,6 +116,18 @@ class Figures:
             row = connection.execute(newest).mappings().one_or_none()
         return None if row is None else {"figures": NOTE, **_jsonable(row)}
 
+    def top_accounts(self, most: int) -> list[int]:
+        """Give the keys of the accounts with most followers, as of the last day."""
+        last_day = select(func.max(SNAPSHOTS.c.snapshot_date)).scalar_subquery()
+        query = (
+            select(SNAPSHOTS.c.account_key)
+            .where(SNAPSHOTS.c.snapshot_date == last_day)
+            .order_by(SNAPSHOTS.c.followers_count.desc(), SNAPSHOTS.c.account_key)
+            .limit(most)
+        )
+        with self._connect() as connection:
+            return list(connection.execute(query).scalars())
+
     def history(self, account_key: int) -> Row | None:
         """List the daily figures of one account; None if there is no such account."""
         query = (

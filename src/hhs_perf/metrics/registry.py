@@ -252,10 +252,16 @@ class Registry:
 
     def flush_holding_lock(self) -> float:
         """Do as `flush` under the lock that the caller holds; give the time flushed up to."""
-        for feed in self._feeds:
-            feed()
-        now = self.now()
         moved = self.monotonic() >= self.due_at
+        if self._feeds:
+            if moved:
+                # What is fed now must not fall into slots that ended long ago.
+                for series in self._buffered():
+                    series.flush(self.now())
+            for feed in self._feeds:
+                feed()
+        now = self.now()
+        moved = moved or self.monotonic() >= self.due_at
         for key, parked in list(self._parked.items()):
             if parked.buffer:
                 with self._creating:

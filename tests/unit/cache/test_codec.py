@@ -544,3 +544,18 @@ def test_what_options_need_is_imported_with_them() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_row_of_sqlalchemy_is_written_as_the_dict_that_it_became() -> None:
+    """Its keys are a subclass of str; each finds what the str finds."""
+    import sqlalchemy
+
+    column = sqlalchemy.Column("quoted", sqlalchemy.Integer, quote=True)
+    table = sqlalchemy.Table("t", sqlalchemy.MetaData(), column)
+    with sqlalchemy.create_engine("sqlite://").connect() as connection:
+        table.metadata.create_all(connection)
+        connection.execute(table.insert(), [{"quoted": 5}])
+        row = dict(connection.execute(sqlalchemy.select(table)).mappings().one())
+    assert {type(key).__name__ for key in row} == {"quoted_name"}
+    data = Codec().encode("ns", "k", Frame(row, 0.0, 1.0, 1.0))
+    assert Codec().decode("ns", "k", data).value == {"quoted": 5}

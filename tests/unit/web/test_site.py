@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
 from typing import Any
@@ -17,6 +18,7 @@ from hhs_perf import (
     Settings,
     Sla,
 )
+from hhs_perf.cache import TieredCache
 from hhs_perf.testing import FakeClock
 from hhs_perf.web import Principal, Request, Response, Site, allow_all
 
@@ -226,7 +228,28 @@ def test_the_window_of_the_slas_can_be_chosen(rig: Rig) -> None:
     assert sla["window"]["name"] == "5m"
 
 
-@given(moves=st.lists(st.sampled_from(["record", "fail", "wait", "long", "advance", "add"])))
+MOVES = ("record", "fail", "wait", "long", "advance", "add")
+CACHE_MOVES = ("set", "get", "load", "broken", "delete", "mark")
+
+
+def _use_cache(cache: TieredCache, move: str, number: int) -> None:
+    match move:
+        case "set":
+            cache.set("a:1", number, ttl=5, tags=["t"])
+        case "get":
+            cache.get("a:1")
+        case "load":
+            cache.get_or_load("b:1", lambda: number, ttl=3)
+        case "broken":
+            with contextlib.suppress(ZeroDivisionError):
+                cache.get_or_load("c:1", lambda: 1 / 0)
+        case "delete":
+            cache.delete("a:1")
+        case _:
+            cache.invalidate(tags=["t"])
+
+
+@given(moves=st.lists(st.sampled_from([*MOVES, *CACHE_MOVES])))
 def test_an_equal_tag_means_an_equal_body(moves: list[str]) -> None:
     """Whatever happens in between: a 304 never hides a change."""
     rig, seen = Rig(), {}
@@ -236,6 +259,8 @@ def test_an_equal_tag_means_an_equal_body(moves: list[str]) -> None:
         elif move == "fail":
             for _ in range(20):
                 rig.record("/b", status=500)
+        elif move in CACHE_MOVES:
+            _use_cache(rig.monitor.cache, move, number)
         elif move == "advance":
             rig.monitor.advance()
         elif move == "add":
@@ -245,7 +270,7 @@ def test_an_equal_tag_means_an_equal_body(moves: list[str]) -> None:
             rig.monitor.add_sla(Sla(name=f"own-{number}", objectives=(objective,)))
         else:
             rig.clock.advance(1 if move == "wait" else 400)
-        for name in ("summary", "sla", "alerts", "settings"):
+        for name in ("summary", "sla", "alerts", "cache", "settings", "dashboard"):
             answer = rig.ask(name)
             assert seen.setdefault((name, header(answer, "ETag")), answer.body) == answer.body
 

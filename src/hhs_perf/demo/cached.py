@@ -1,0 +1,66 @@
+"""What both host applications keep in the cache, with no word of a web framework."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from hhs_perf import request_scope
+
+from .queries import Row
+
+if TYPE_CHECKING:
+    from hhs_perf.cache import TieredCache
+
+    from .queries import Figures
+
+__all__ = ["TOP", "CachedFigures"]
+
+TOP: Final = 5
+_TTL: Final = 300.0
+
+
+class CachedFigures:
+    """The summary, the lists and the accounts, through the cache.
+
+    A request for one of them is of kind `cached`, unless the database has to be asked after all:
+    then that says so. The summary of all accounts and the top accounts by followers are there
+    before the first request.
+    """
+
+    def __init__(self, figures: Figures, cache: TieredCache) -> None:
+        @cache.cached(ttl=_TTL, tags=["accounts"], key="summary")
+        def summary() -> Row:
+            return figures.summary()
+
+        @cache.cached(ttl=_TTL, tags=["accounts"], key="accounts:{platform}:{limit}:{offset}")
+        def accounts(platform: str | None, limit: int, offset: int) -> Row:
+            return figures.accounts(platform=platform, limit=limit, offset=offset)
+
+        @cache.cached(ttl=_TTL, tags=["accounts"], key="account:{account_key}")
+        def account(account_key: int) -> Row | None:
+            return figures.account(account_key)
+
+        self._summary, self._accounts, self._account = summary, accounts, account
+        cache.warm("summary", summary)
+        cache.warm("top accounts", lambda: [account(key) for key in figures.top_accounts(TOP)])
+
+    def summary(self) -> Row:
+        """Count accounts and followers by platform."""
+        _from_cache()
+        return self._summary()
+
+    def accounts(self, *, platform: str | None, limit: int, offset: int) -> Row:
+        """List one page of accounts, of one platform or of all."""
+        _from_cache()
+        return self._accounts(platform, limit, offset)
+
+    def account(self, account_key: int) -> Row | None:
+        """Describe one account; that there is none of that number is kept as well."""
+        _from_cache()
+        return self._account(account_key)
+
+
+def _from_cache() -> None:
+    scope = request_scope()
+    if scope is not None:
+        scope.kind = "cached"
