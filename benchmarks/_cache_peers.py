@@ -108,6 +108,22 @@ def aiocache_redis(parts: SplitResult) -> BaseCache:
     )
 
 
+def aiocache_stampede(parts: SplitResult, key: str) -> Callable[[Any], Any]:
+    """Return aiocache's decorator against stampedes, for one key on Redis."""
+    from aiocache import Cache, cached_stampede
+    from aiocache.serializers import PickleSerializer
+
+    return cached_stampede(
+        lease=10,
+        ttl=int(TTL),
+        key_builder=lambda *_, **__: key,
+        cache=Cache.REDIS,
+        endpoint=parts.hostname,
+        port=parts.port,
+        serializer=PickleSerializer(),
+    )
+
+
 def bare_redis(parts: SplitResult, protocol: int) -> redis.Redis:
     """Return redis-py's client, with the time-outs and retries that hhs_perf gives it."""
     from redis import Redis

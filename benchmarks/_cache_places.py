@@ -37,7 +37,8 @@ def run_servers() -> Iterator[dict[str, Server]]:
 class Place:
     """A server and a protocol; what is made of it is closed with it."""
 
-    def __init__(self, server: str, url: str, protocol: int) -> None:
+    def __init__(self, server: str, url: str, protocol: int, *, timeout: float = TIMEOUT) -> None:
+        self._timeout = timeout
         self.name = f"{server}, RESP{protocol}"
         self.parts = urlsplit(url)
         self.protocol = protocol
@@ -62,7 +63,7 @@ class Place:
             self.url,
             namespace=namespace or self.new_name(),
             l1_maxsize=maxsize,
-            l2_timeout=TIMEOUT,
+            l2_timeout=self._timeout,
         )
         self._stack.callback(cache.close)
         self._stack.callback(lambda: self.run(cache.aio.close()))

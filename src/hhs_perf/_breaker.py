@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import attrs
 
+from ._fork import renew_after_fork
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -77,6 +79,11 @@ class Breaker:
         self._failures = 0
         self._last_error: str | None = None
         self._last_error_at: float | None = None
+        renew_after_fork(self)
+
+    def after_fork_in_child(self) -> None:
+        """Take a new lock: a thread that the child does not have may have held the old one."""
+        self._lock = threading.Lock()
 
     @property
     def state(self) -> BreakerState:

@@ -316,7 +316,9 @@ def test_rows_that_are_not_ours_are_ignored(
 ) -> None:
     cache = make()
     cache.warming.start()
-    for number, value in enumerate((b"", b"x", b"9" * 16, b"9" * 16 + b'{"pid":"x"}', b"\xff" * 99)):
+    for number, value in enumerate(
+        (b"", b"x", b"9" * 16, b"9" * 16 + b'{"pid":"x"}', b"\xff" * 99)
+    ):
         cache.core.link.send("HSET", f"hhs:{namespace}:{{warm}}", f"f{number}", value)
     status, told = run("warm", "--dry-run")
     assert status in {0, 3}

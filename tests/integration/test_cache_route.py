@@ -51,8 +51,9 @@ def link(cache: TieredCache) -> TieredCache:
 
 def test_both_levels_show_what_they_did(mount: Mount, valkey_url: str) -> None:
     (host, monitor), (_, other) = mount(valkey_url), mount(valkey_url)
-    link(other.cache).set("account:1", {"n": 1}, ttl=60)
     cache = link(monitor.cache)
+    link(other.cache).set("account:1", {"n": 1}, ttl=60)
+    wait_until(lambda: cache.core.memory.counts.messages > 0, "the message")
     for _ in range(3):
         assert cache.get("account:1") == {"n": 1}
     body = read(host)

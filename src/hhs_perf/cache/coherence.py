@@ -49,6 +49,7 @@ class Coherence:
         self._link = link
         self._faults = faults
         self._on_warm = on_warm
+        self._is_linked = False
         self._clocks_at = self._resend_at = 0.0
         # Guards the list below.
         self._lock = threading.Lock()
@@ -88,11 +89,13 @@ class Coherence:
         except L2Down:
             return False
         self._memory.flush()
+        self._is_linked = True
         self._level2.word("", None)
         return True
 
     def lost(self, error: BaseException | None) -> None:
         """Shorten lives, and let nobody wait for word that would not be heard."""
+        self._is_linked = False
         self._memory.deafen()
         self._level2.word("", None)
         if error is not None:
@@ -103,6 +106,9 @@ class Coherence:
         if not self._level2.breaker.is_closed:
             self._probe()
             return
+        if self._is_linked:
+            # Redis was away for less time than losing the link takes: all that was told was heard.
+            self._memory.hear()
         now = self._memory.now()
         if self._level2.unsent and now >= self._resend_at:
             self._resend_at = now + _RESEND_EVERY
@@ -128,6 +134,7 @@ class Coherence:
 
     def after_fork_in_child(self) -> None:
         """Forget the leases: they are the parent's."""
+        self._is_linked = False
         self._lock = threading.Lock()
         self._leases = []
 

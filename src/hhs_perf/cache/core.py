@@ -121,7 +121,7 @@ class Core:
 
     def finding_many(self, keys: Iterable[str], type_: Any) -> Steps[dict[str, Any]]:
         """Find several values."""
-        return self.lookup.get_many([checked_key(key) for key in keys], type_)
+        return self.lookup.get_many(checked_keys(keys), type_)
 
     def setting(
         self,
@@ -139,7 +139,7 @@ class Core:
 
     def deletion(self, keys: Iterable[str]) -> Steps[None]:
         """Remove values."""
-        return self._writer.delete([checked_key(key) for key in keys])
+        return self._writer.delete(checked_keys(keys))
 
     def invalidation(
         self, tags: Iterable[str], prefix: str | None, *, everything: bool
@@ -200,6 +200,11 @@ def checked_key(key: object) -> str:
     if not isinstance(key, str):
         raise TypeError(f"a key must be a string, got {key!r}")
     return key
+
+
+def checked_keys(keys: Iterable[object]) -> list[str]:
+    """Give keys; raises TypeError if one is no string."""
+    return [key if isinstance(key, str) else checked_key(key) for key in keys]
 
 
 def checked_tags(tags: Iterable[str]) -> tuple[str, ...]:

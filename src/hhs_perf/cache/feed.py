@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Feed"]
 
-# Flushes from one learning of the hot keys to the next, as far as the tick makes them.
-_LEARN_EVERY: Final = 10
+# Turns from one choice of the keys whose look-ups are timed to the next.
+_CHOOSE_EVERY: Final = 10
 _TIMED_KEYS: Final = 4
 _LOOKS: Final = 16
 
@@ -52,11 +52,9 @@ class Feed:
 
     def _feed(self) -> None:
         memory, counts = self._core.memory, self._core.memory.counts
-        if self._turns % _LEARN_EVERY == 0:
-            memory.walk()
+        memory.tally()
+        if self._turns % _CHOOSE_EVERY == 0:
             self._timed = [key for key, _ in memory.hot.top(_TIMED_KEYS)]
-        else:
-            memory.tally()
         self._turns += 1
         if self._lookups():
             self._time_saved()

@@ -128,6 +128,10 @@ class Inspector:
         self._errors = backend_errors()
         self.board = Board(core)
 
+    def reach(self) -> None:
+        """Raise CacheBackendError, with its cause, unless the server answers."""
+        self._ask(self._client.ping)
+
     def server(self) -> str:
         """Name the server and its version, as it tells them."""
         told = self._ask(lambda: self._client.execute_command("INFO", "server"))

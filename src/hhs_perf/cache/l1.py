@@ -14,7 +14,7 @@ from .s3fifo import S3FIFOCache
 from .sizes import size_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 __all__ = ["ForeignL1", "L1Store", "l1_store", "size_of"]
 
@@ -38,6 +38,10 @@ class L1Store(Protocol):
 
         Returns False if it is larger than the whole cache; `key` then holds nothing.
         """
+        ...
+
+    def put_many(self, items: Iterable[tuple[str, Entry]]) -> list[str]:
+        """Do as `put` for several keys, each once; gives those that then hold nothing."""
         ...
 
     def remove(self, key: str) -> Entry | None:
@@ -121,6 +125,11 @@ class ForeignL1:
             finally:
                 self._in_put = False
             return self._peek(key) is entry
+
+    def put_many(self, items: Iterable[tuple[str, Entry]]) -> list[str]:
+        """Do as `put` for several keys, each once; gives those that then hold nothing."""
+        with self._guard.lock:
+            return [key for key, entry in items if not self.put(key, entry)]
 
     def remove(self, key: str) -> Entry | None:
         """Drop `key` and give what it held."""

@@ -159,8 +159,7 @@ class Level2:
         """Read the bytes of several keys, as `read`."""
         if not is_heard:
             yield from self.ask_standing()
-        value = self.names.value
-        names = [value(key) for key in keys]
+        names = self.names.values(keys)
         answers: list[bytes | None] = yield from self._ask("get_many", ("fetch_many", (names,)))
         if self._unsent:
             pairs = zip(keys, answers, strict=True)
@@ -198,7 +197,7 @@ class Level2:
         Gives MET with the time and newer bytes, LEASED with the time, or HELD with the time and
         the seconds that the lease of somebody else still runs.
         """
-        arguments = (token, _LEASE_MS, b"" if seen is None else seen[:_SEEN_BYTES])
+        arguments = (token, _LEASE_MS, b"" if seen is None else b"=" + seen[:_SEEN_BYTES])
         keys = (self.names.value(key), self.names.lock(key))
         answer = yield from self._timed_script("acquire", (ACQUIRE, keys, arguments))
         stamp, outcome, rest = int(answer[0]) / 1e6, int(answer[1]), answer[2:]

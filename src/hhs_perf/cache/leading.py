@@ -10,7 +10,7 @@ from .flight import ABANDONED, loading
 from .l2 import HELD, LEASED, L2Down, unreachable
 from .lookup import is_error
 from .memory import FRESH, REFRESH
-from .policy import Previous
+from .policy import Loaded, Previous
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -158,6 +158,10 @@ class Leader:
         took = self._memory.now() - started
         request.pattern.load_took(took, here=True)
         self._memory.counts.load_took(took)
+        if isinstance(value, Loaded) and not value.keep:
+            yield from self._storing.release(flight)
+            self._land(flight, value.value)
+            return
         frame = self._storing.framed(request, value, replaced, stamp, took)
         flight.tags = frame.tags
         yield from self._storing.store(flight, request, frame)
@@ -169,7 +173,7 @@ class Leader:
         None means: load, but write nothing to L2.
         """
         second = self._second
-        if second is None:
+        if second is None or self._lookup.is_cut_off(second):
             return None
         token = second.level2.new_token()
         try:

@@ -247,8 +247,8 @@ class AsyncLink:
         self._make_client = make_client
         self._is_one_server = is_one_server
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._is_fetching = False
-        self._queue: list[tuple[str, asyncio.Future[Any]]] = []
+        self.lookups: Together[Question, Any] | None = None
+        """Plain look-ups that L2 has to answer."""
 
     @cached_property
     def client(self) -> redis.asyncio.Redis:
@@ -267,52 +267,12 @@ class AsyncLink:
         return LoopReader(self.client) if self._is_one_server else None
 
     @cached_property
-    def _fetch(self) -> Callable[[str], Awaitable[Any]]:
-        return self.client.get if self._reader is None else self._reader.get
-
-    @cached_property
-    def _fetch_many(self) -> Callable[[Sequence[str]], Awaitable[list[Any]]]:
-        """Read several, where nobody else reads."""
-        return self.fetch_many if self._reader is None else self._reader.get_many
-
-    async def fetch(self, name: str) -> Any:
+    def fetch(self) -> Callable[[str], Awaitable[Any]]:
         """Read one value; what is asked for while one is under way is read together."""
-        if self._is_fetching:
-            waiter = asyncio.get_running_loop().create_future()
-            self._queue.append((name, waiter))
-            return await waiter
-        self._is_fetching = True
-        try:
-            value = await self._fetch(name)
-        except Exception as exc:
-            # Those who wait would only find out the same, one after the other.
-            queue, self._queue, self._is_fetching = self._queue, [], False
-            _fail(queue, exc)
-            raise
-        finally:
-            if self._queue:
-                self._keep_task(self._fetch_queued())
-            else:
-                self._is_fetching = False
-        return value
-
-    async def _fetch_queued(self) -> None:
-        try:
-            while self._queue:
-                queue, self._queue = self._queue, []
-                try:
-                    values = await self._fetch_many([name for name, _ in queue])
-                except BaseException as exc:
-                    _fail([*queue, *self._queue], exc)
-                    self._queue = []
-                    if not isinstance(exc, Exception):
-                        raise
-                else:
-                    for (_, waiter), value in zip(queue, values, strict=True):
-                        if not waiter.done():
-                            waiter.set_result(value)
-        finally:
-            self._is_fetching = False
+        reader = self._reader
+        if reader is None:
+            return Together(self.client.get, self.fetch_many, self.keep_task).ask
+        return Together(reader.get, reader.get_many, self.keep_task).ask
 
     async def fetch_many(self, names: Sequence[str]) -> list[Any]:
         """Read several values."""
@@ -376,7 +336,7 @@ class AsyncLink:
 
     async def lead(self, steps: Callable[[], Steps[Any]]) -> None:
         """Do a load in a task: whoever waits for it may be cancelled without ending it."""
-        self._keep_task(run_async(steps(), self))
+        self.keep_task(run_async(steps(), self))
 
     lead_apart = lead
 
@@ -384,10 +344,10 @@ class AsyncLink:
         """Do a load in a task, for nobody who waits."""
         context = contextvars.copy_context()
         context.run(loading.set, ())  # what nobody waits for is part of no other load
-        self._keep_task(run_async(steps(), self), context)
+        self.keep_task(run_async(steps(), self), context)
         return True
 
-    def _keep_task(
+    def keep_task(
         self, work: Coroutine[Any, Any, Any], context: contextvars.Context | None = None
     ) -> None:
         # The loop itself holds tasks weakly.
@@ -402,18 +362,11 @@ class AsyncLink:
         reader = self.__dict__.pop("_reader", None)
         if reader is not None:
             await reader.close()
-        for made in ("_fetch", "_fetch_many"):
-            self.__dict__.pop(made, None)
+        self.__dict__.pop("fetch", None)
         if "client" in self.__dict__:
             client = self.__dict__.pop("client")
             self.__dict__.pop("send", None)
             await close_async_client(client)
-
-
-def _fail(queue: list[tuple[str, asyncio.Future[Any]]], error: BaseException) -> None:
-    for _, waiter in queue:
-        if not waiter.done():
-            waiter.set_exception(error)
 
 
 def _set(waiter: asyncio.Future[Any]) -> None:

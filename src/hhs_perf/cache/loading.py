@@ -63,17 +63,18 @@ class Loader:
         """Find the value or load it."""
         memory, counts = self._memory, self._memory.counts
         state, entry, reason = memory.look(request.key)
+        # Neither who warms nor who refreshes asks whether there is a value.
+        is_lookup = not (request.is_forced or warming.get())
         if entry is not None and not request.is_forced:
             is_fresh = state in (FRESH, REFRESH)
             if is_fresh or usable_as_stale(entry, memory.now(), request.policy.stale_for):
-                entry.hits += HIT
+                if is_lookup:
+                    entry.hits += HIT
                 if not is_fresh:
                     counts.stale_served += 1
                 if state != FRESH:
                     yield from self._refresh(request, entry)
                 return _given(entry.value, request, is_error=is_error(entry))
-        # Neither who warms nor who refreshes asks whether there is a value.
-        is_lookup = not (request.is_forced or warming.get())
         if is_lookup:
             counts.l1_missed(reason)
         value, was_found, error = yield from self._fly(request, entry)

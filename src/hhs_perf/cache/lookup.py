@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import logging
 from collections import Counter
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
 from ..exceptions import CacheCodecError
@@ -96,57 +97,70 @@ class Lookup:
         """Find those of `keys` that have a value."""
         memory = self.memory
         began = memory.began()
-        found, rest = self._look_for(keys)
+        found, rest, stale = self._look_for(keys)
         if self.second is not None and rest:
             frames = yield from self._fetch_many(list(rest), type_)
             for key in [key for key, frame in frames.items() if frame.is_error]:
+                # As in `get`: it was found that there is nothing to be found.
                 memory.counts.l2_hits += 1
                 memory.counts.hits += 1
                 del frames[key], rest[key]
-            promoted = self.promote_many(frames, began, self.plain)
+            pattern_of = memory.patterns.of_key
+            if stale:
+                pattern_of = lambda key: self.pattern_of(key, stale.get(key))  # noqa: E731
+            promoted = self.promote_many(frames, began, pattern_of, self.plain)
             memory.counts.hits += len(promoted)
-            for key, frame, pattern, _ in promoted:
+            for key, frame, pattern, _, _ in promoted:
                 pattern.l2_hits += 1
                 found[key] = frame.value
                 del rest[key]
+            rest.update(dict.fromkeys(frames.keys() & rest.keys(), "expired"))
         for key, reason in rest.items():
-            self.missed(key, None, reason)
+            self.missed(key, stale.get(key), reason)
         return found
 
     def _look_for(
         self, keys: Sequence[str]
-    ) -> tuple[dict[str, object], dict[str, MissReason]]:
-        """Find those of `keys` that are in L1; give why the others are not."""
+    ) -> tuple[dict[str, object], dict[str, MissReason], dict[str, Entry]]:
+        """Find those of `keys` that L1 can answer; give why not the others, and what is stale."""
         memory, marks = self.memory, self.memory.marks
         find, now = memory.find, memory.now()
         found: dict[str, object] = {}
         rest: dict[str, MissReason] = {}
+        stale: dict[str, Entry] = {}
+        absent: list[str] = []
         for key in dict.fromkeys(keys):
             entry = find(key)
             if entry is None:
-                rest[key] = memory.reason(key)
+                absent.append(key)
             elif entry.expires > now and entry.group.epoch == marks.epoch:
                 entry.hits += HIT
                 found[key] = entry.value
             else:
                 state, entry, reason = memory.look(key)
-                if entry is None or state in (MISS, STALE):
+                if entry is None:
                     rest[key] = reason
-                    continue
-                value = take(entry)
-                if not is_error(entry):
-                    found[key] = value
+                elif state == STALE:
+                    rest[key] = reason
+                    stale[key] = entry
+                else:
+                    value = take(entry)
+                    if not is_error(entry):
+                        found[key] = value
+        rest.update(memory.reasons(absent))
         for reason, times in Counter(rest.values()).items():
             memory.counts.l1_missed(reason, times)
-        return found, rest
+        return found, rest, stale
 
     def fetch(self, key: str, type_: object) -> Steps[tuple[Frame | None, bytes | None]]:
         """Read `key` in L2; give what is not void, fresh or not, and the bytes in any case."""
         second = self.second
         if second is None:
             return None, None
+        is_heard = second.listens()
+        if self.is_cut_off(second):
+            return None, None
         try:
-            is_heard = second.listens()
             raw = yield from second.level2.read(key, is_heard=is_heard)
             frame = None
             if raw is None:
@@ -158,6 +172,10 @@ class Lookup:
                 raise unreachable(exc) from exc
             return None, None
         return frame, raw
+
+    def is_cut_off(self, second: Second) -> bool:
+        """Tell whether asking L2 would come to nothing, so that no time need be spent on it."""
+        return not (second.level2.breaker.is_closed or self.raises)
 
     def judge(self, key: str, raw: bytes, type_: object, *, is_heard: bool) -> Steps[Frame | None]:
         """Read bytes, and compare them with the marks; None for what cannot be used."""
@@ -205,7 +223,8 @@ class Lookup:
             held = [(key, raw) for key, raw in zip(keys, raws, strict=True) if raw is not None]
             self.memory.counts.l2_missed("absent", len(keys) - len(held))
             frames = self._decode_many(second, held, type_)
-            tags = dict.fromkeys(tag for frame in frames.values() for tag in frame.tags)
+            tagged = [frame.tags for frame in frames.values() if frame.tags]
+            tags = dict.fromkeys(chain.from_iterable(tagged))
             asked = marks.unknown(tags) if is_heard else list(tags)
             if asked:
                 yield from second.level2.ask_tags(asked)
@@ -227,33 +246,30 @@ class Lookup:
         policy: Policy,
     ) -> bool:
         """Copy a fresh value up to L1 for what remains of its life; False when it is stale."""
-        return bool(self.promote_many({key: frame}, began, policy, pattern))
+        return bool(self.promote_many({key: frame}, began, lambda _: pattern, policy))
 
     def promote_many(
         self,
         frames: Mapping[str, Frame],
         began: tuple[int, int],
+        pattern_of: Callable[[str], PatternCounts],
         policy: Policy,
-        pattern: PatternCounts | None = None,
     ) -> list[Put]:
-        """Do as `promote` for several values, by key; give what of them was fresh.
-
-        Without a pattern each has the one of its key.
-        """
+        """Do as `promote` for several values, by key; give what of them was fresh."""
         memory, second = self.memory, self.second
         now = second.level2.now() if second is not None else 0.0
-        of_key, keeps_for = memory.patterns.of_key, policy.keeps_for
+        keeps_for = policy.keeps_for
         fresh: list[Put] = []
         for key, frame in frames.items():
             remaining = frame.expires - now
             if remaining <= 0:
                 continue
-            counts = pattern or of_key(key)
+            pattern = pattern_of(key)
             if frame.load_seconds:
-                counts.load_took(frame.load_seconds, here=False)
+                pattern.load_took(frame.load_seconds, here=False)
             l1_ttl = frame.l1_ttl
             life = remaining if l1_ttl is None or l1_ttl > remaining else l1_ttl
-            fresh.append((key, frame, counts, (life, remaining - life + keeps_for)))
+            fresh.append((key, frame, pattern, life, remaining - life + keeps_for))
         memory.counts.l2_hits += len(fresh)
         memory.counts.l2_missed("expired", len(frames) - len(fresh))
         memory.keep_many(fresh, began, policy)

@@ -7,7 +7,7 @@ import threading
 from heapq import nlargest
 from typing import TYPE_CHECKING, Final
 
-from .entry import HIT, Detail, Entry, Group
+from .entry import Detail, Entry, Group
 from .marks import Marks
 from .stats import EARLY_SECONDS, Counts, HotKeys, Patterns
 
@@ -29,8 +29,8 @@ STALE: Final = 3
 """What a look found: nothing, a value, one to be answered and loaded anew, one past its ttl."""
 
 Look = tuple[int, "Entry | None", "MissReason"]
-Put = tuple[str, "Frame", "PatternCounts", tuple[float, float]]
-"""Key, value and counts, and the seconds that the value is fresh and then stale."""
+Put = tuple[str, "Frame", "PatternCounts", float, float]
+"""Key, value and counts, and the seconds that the value is fresh, and then stale."""
 
 # Entries looked at in each second: a millisecond's work.
 _TALLIED_AT_ONCE: Final = 10_000
@@ -39,6 +39,8 @@ _MOST_GROUPS: Final = 2_000
 _MOST_DEPARTED: Final = 8_192
 # Under one hold of the lock, for which deletes wait.
 _KEPT_AT_ONCE: Final = 500
+# From one learning of the hot keys to the next, in seconds.
+_LEARN_EVERY: Final = 10.0
 # One put of so many is timed.
 _TIME_EACH: Final = 16
 _NEVER: Final = float("-inf")
@@ -63,7 +65,9 @@ class Memory:
         self.hot = HotKeys()
         self.now = self._now = clock
         self.early_until = clock() + EARLY_SECONDS
-        self._walks = 0
+        self._learn_at = _NEVER
+        # While keys are learned: how often those were hit that are not known as hot.
+        self._candidates: list[tuple[int, str]] | None = None
         # Guards the marks' changes, the sequence and the fields below.
         self.lock = threading.Lock()
         self._deaf_until: float | None = None
@@ -87,7 +91,7 @@ class Memory:
         """Look for `key`, without counting; drop what is void."""
         entry = self.find(key)
         if entry is None:
-            return MISS, None, self.reason(key)
+            return MISS, None, self.reasons((key,))[key]
         group = entry.group
         if group.epoch != self.marks.epoch and not self._renew(key, entry):
             return MISS, None, "invalidated"
@@ -115,7 +119,7 @@ class Memory:
 
         False when the key was deleted, written or made void since `began`, or has no room.
         """
-        return self.keep_many([(key, frame, pattern, lives)], began, policy) > 0
+        return self.keep_many([(key, frame, pattern, *lives)], began, policy) > 0
 
     def keep_many(self, puts: Iterable[Put], began: tuple[int, int], policy: Policy) -> int:
         """Do as `keep` for several keys, each once; give how many were kept."""
@@ -125,15 +129,16 @@ class Memory:
         longest = DEAF_TTL if self._deaf_until is not None else math.inf
         group: Group | None = None
         entries: list[tuple[str, Entry]] = []
-        for key, frame, pattern, (life, stale) in puts:
+        is_plain = policy.is_plain
+        for key, frame, pattern, life, stale in puts:
             fresh = life if life < longest else longest
-            if policy.is_plain and not frame.is_error and frame.note is None:
+            if is_plain and not frame.is_error and frame.note is None:
                 if group is None or group.pattern is not pattern or group.tags != frame.tags:
                     group = self._group(pattern, frame.tags, policy, began[1])
                 entry = Entry(frame.value, now + fresh, 0, group)
             else:
                 detail = Detail(began[1], pattern, frame.tags, policy)
-                entry = _looked_at(frame, detail, now + fresh, fresh, stale)
+                entry = _detailed(frame, detail, now, (fresh, stale))
             entries.append((key, entry))
         kept = 0
         for begin in range(0, len(entries), _KEPT_AT_ONCE):
@@ -253,6 +258,12 @@ class Memory:
                 self.marks.epoch += 1
                 self._groups.clear()
 
+    def hear(self) -> None:
+        """Take back what `deafen` did to coming lives: nothing that was told was missed."""
+        if self._deaf_until is not None:
+            with self.lock:
+                self._deaf_until = None
+
     def flush(self) -> None:
         """Forget every entry, and let nothing in that was begun before now; hear again."""
         with self.lock:
@@ -264,24 +275,32 @@ class Memory:
             self.store.forget_all()
 
     def tally(self) -> None:
-        """Move the hits of the entries to the counts; of many entries not at every call."""
+        """Move the hits of the entries to the counts, and learn the hot keys every ten seconds.
+
+        Of many entries not at every call. While few hot keys are known they are learned at once:
+        a short run shall be remembered as well.
+        """
         self._untallied += _TALLIED_AT_ONCE
-        if self._untallied >= len(self.store):
+        if self._untallied < len(self.store):
+            return
+        if self._now() >= self._learn_at or len(self.hot) < _MOST_LEARNED:
+            self.walk()
+        else:
             self._untallied = 0
             self.store.harvest()
 
     def walk(self) -> None:
         """Move the hits of all entries to the counts of their patterns, and learn the hot keys."""
-        entries = self.store.entries()
-        # Of many entries every n-th, of late the one, then the next: no call takes long.
-        step = 1 + len(entries) // _TALLIED_AT_ONCE
-        self._walks += 1
-        hits = ((entry.hits // HIT, key) for key, entry in entries[self._walks % step :: step])
-        best = nlargest(_MOST_LEARNED, hits)
-        self.store.harvest()
-        for made, key in best:
-            if made and not self.hot.holds(key):
-                self.hot.add(key, made)
+        self._learn_at = self._now() + _LEARN_EVERY
+        self._untallied = 0
+        candidates: list[tuple[int, str]] = []
+        self._candidates = candidates
+        try:
+            self.store.harvest()
+        finally:
+            self._candidates = None
+        for made, key in nlargest(_MOST_LEARNED, candidates):
+            self.hot.add(key, made)
 
     def after_fork_in_child(self) -> None:
         """Begin empty: what was invalidated before the child listens would be missed."""
@@ -293,6 +312,7 @@ class Memory:
         self._groups.clear()
         self.counts.clear()
         self.patterns.clear()
+        self._candidates = None
         self.early_until = self._now() + EARLY_SECONDS
 
     def _renew(self, key: str, entry: Entry) -> bool:
@@ -326,29 +346,37 @@ class Memory:
             self._groups[key] = group
         return group
 
-    def reason(self, key: str) -> MissReason:
-        """Say why there is no entry of `key`."""
-        if self._departed.get(key, 0) > 0:
-            return "invalidated"
-        return "evicted" if self.store.was_evicted(key) else "absent"
+    def reasons(self, keys: Iterable[str]) -> dict[str, MissReason]:
+        """Say why there are no entries of `keys`."""
+        departed, was_evicted = self._departed, self.store.was_evicted
+        return {
+            key: "invalidated"
+            if departed.get(key, 0) > 0
+            else "evicted"
+            if was_evicted(key)
+            else "absent"
+            for key in keys
+        }
 
     def _harvested(self, key: str, entry: Entry, hits: int) -> None:
         self.counts.l1_hits += hits
         entry.group.pattern.l1_hits += hits
-        self.hot.add_known(key, hits)
+        if self.hot.holds(key):
+            self.hot.add(key, hits)
+        elif self._candidates is not None:
+            self._candidates.append((hits, key))
 
 
-def _looked_at(
-    frame: Frame, detail: Detail, fresh_until: float, life: float, stale: float
-) -> Entry:
+def _detailed(frame: Frame, detail: Detail, now: float, lives: tuple[float, float]) -> Entry:
     """Make an entry that has a group of its own."""
+    life, stale = lives
     policy = detail.policy
-    detail.fresh_until = fresh_until
-    detail.keep_until = fresh_until + stale
+    detail.fresh_until = now + life
+    detail.keep_until = now + life + stale
     detail.note = frame.note
     detail.is_error = frame.is_error
     share = policy.eager_at
-    detail.eager_from = fresh_until if share is None else fresh_until - life * (1 - share)
+    detail.eager_from = now + life * (1 if share is None else share)
     # What has to be looked at on every hit never passes as plain.
     looked_at = frame.is_error or policy.copy == "on_read"
     return Entry(frame.value, _NEVER if looked_at else detail.eager_from, 0, detail)

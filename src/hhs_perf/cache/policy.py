@@ -116,13 +116,15 @@ class Loaded(Generic[T]):
     """What a loader returns to say more than the value.
 
     `ttl` in seconds and `tags` stand in place of those of the call; `note` is kept beside the
-    value and handed back in `previous()`: an ETag or a revision.
+    value and handed back in `previous()`: an ETag or a revision. With `keep=False` the value goes
+    to those who wait for it in this process, and is not kept.
     """
 
     value: T
     ttl: float | None = attrs.field(default=None, kw_only=True, validator=_ttl)
     tags: Iterable[str] | None = attrs.field(default=None, kw_only=True)
     note: str | None = attrs.field(default=None, kw_only=True)
+    keep: bool = attrs.field(default=True, kw_only=True)
 
 
 class NotModified:

@@ -222,7 +222,7 @@ class S3FIFOCache(ScanStore[K], Cache[K, V]):
         size = 1 if self._sizes is None else self._size_of(key, entry)
         if size > self.maxsize:
             raise ValueError("value too large")
-        self._guard.run(None, self._admit, key, entry, size)
+        self._guard.run(None, self._admit, ((key, entry, size),))
 
 
 class _Items(ItemsView[K, V]):

@@ -69,22 +69,21 @@ class ScanStore(Generic[K]):
         if size > self._bound:
             self.remove(key)
             return False
-        self._guard.run(None, self._admit, key, entry, size)
+        self._guard.run(None, self._admit, ((key, entry, size),))
         return True
 
     def put_many(self, items: Iterable[tuple[K, Entry]]) -> list[K]:
         """Do as `put` for several keys, each once; gives those that then hold nothing."""
-        fitting: list[tuple[K, Entry, float]] = []
-        refused: list[K] = []
-        for key, entry in items:
-            size = 1 if self._sizes is None else self._size_of(key, entry)
-            if size > self._bound:
-                refused.append(key)
-            else:
-                fitting.append((key, entry, size))
-        self._guard.run(None, self._admit_all, fitting)
-        for key in refused:
-            self.remove(key)
+        bound, is_sized = self._bound, self._sizes is not None
+        sized = [
+            (key, entry, self._size_of(key, entry) if is_sized else 1) for key, entry in items
+        ]
+        refused = [key for key, _, size in sized if size > bound]
+        if refused:
+            for key in refused:
+                self.remove(key)
+            sized = [item for item in sized if item[2] <= bound]
+        self._guard.run(None, self._admit, sized)
         return refused
 
     def remove(self, key: K) -> Entry | None:
@@ -98,6 +97,8 @@ class ScanStore(Generic[K]):
 
     def was_evicted(self, key: K) -> bool:
         """Tell whether `key` was evicted of late, and has not returned since."""
+        if not self._ghost.capacity:
+            return False
         return key in self._ghost or (key in self._used_ghost and key not in self._entries)
 
     def entries(self) -> list[tuple[K, Entry]]:
@@ -107,11 +108,14 @@ class ScanStore(Generic[K]):
 
     def harvest(self) -> None:
         """Tell `on_harvest` of the hits of all entries."""
-        held = self.entries()
-        for begin in range(0, len(held), _HARVESTED_AT_ONCE):
+        with self._guard.lock:
+            # No pairs: making so many would start the collector of garbage.
+            keys, entries = list(self._entries), list(self._entries.values())
+        for begin in range(0, len(keys), _HARVESTED_AT_ONCE):
+            end = begin + _HARVESTED_AT_ONCE
             with self._guard.lock:
-                for key, entry in held[begin : begin + _HARVESTED_AT_ONCE]:
-                    if self._entries.get(key) is entry:
+                for key, entry in zip(keys[begin:end], entries[begin:end], strict=True):
+                    if entry.hits >= HIT and self._entries.get(key) is entry:
                         self._settle(key, entry)
 
     def renew(self) -> None:
@@ -137,21 +141,19 @@ class ScanStore(Generic[K]):
         """Say what an entry counts; asked only of stores that were made `sized`."""
         raise NotImplementedError
 
-    def _admit_all(self, left: list[object], items: list[tuple[K, Entry, float]]) -> None:
+    def _admit(self, left: list[object], items: Iterable[tuple[K, Entry, float]]) -> None:
+        """Keep entries that are, with their sizes, not larger than the cache."""
+        entries, ghost = self._entries, self._ghost
         for key, entry, size in items:
-            self._admit(left, key, entry, size)
-
-    def _admit(self, left: list[object], key: K, entry: Entry, size: float) -> None:
-        """Keep an entry that is not larger than the cache."""
-        old = self._entries.get(key)
-        if old is None:
-            held = len(self._entries) if self._sizes is None else self._total
-            if held + size > self._bound:
+            old = entries.get(key)
+            if old is not None:
+                left.append(old)
+                self._replace(key, old, entry, size, left)
+                continue
+            if (len(entries) if self._sizes is None else self._total) + size > self._bound:
                 self._make_room(size, left)
-            self._insert(key, entry, size, MAIN if self._ghost.discard(key) else 0)
-        else:
-            left.append(old)
-            self._replace(key, old, entry, size, left)
+            is_known = ghost.capacity and ghost.discard(key)
+            self._insert(key, entry, size, MAIN if is_known else 0)
 
     def _drop(self, _: list[object], key: K) -> Entry | None:
         entry = self._entries.get(key)
@@ -164,7 +166,8 @@ class ScanStore(Generic[K]):
         held = self._start_anew()
         left += [entry for _, entry in held]
         for key, entry in held:
-            self._settle(key, entry)
+            if entry.hits >= HIT:
+                self._settle(key, entry)
 
     def _replace(self, key: K, old: Entry, entry: Entry, size: float, left: list[object]) -> None:
         """Put `entry` in the place of `old`; for its credit the write is a hit."""

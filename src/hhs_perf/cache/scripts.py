@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import attrs
@@ -43,17 +43,20 @@ Call = tuple[Script, Sequence[str], Sequence[str | bytes | int]]
 """A script, the names that it touches, and its arguments."""
 
 ACQUIRE: Final = Script("""
--- keys: value, lock; arguments: token, milliseconds, how the value that is known begins
+-- keys: value, lock; arguments: token, milliseconds, '' or '=' and how the known value begins
 local t = redis.call('TIME')
 local now = t[1] .. string.format('%06d', t[2])
-local value = redis.call('GET', KEYS[1])
-if value and (ARGV[3] == '' or string.sub(value, 1, #ARGV[3]) ~= ARGV[3]) then
+local value = redis.pcall('GET', KEYS[1])
+if type(value) == 'string' and '=' .. string.sub(value, 1, #ARGV[3] - 1) ~= ARGV[3] then
   return {now, 1, value}
 end
-if redis.call('SET', KEYS[2], ARGV[1], 'NX', 'PX', ARGV[2]) then
-  return {now, 2}
+local rest = redis.call('PTTL', KEYS[2])
+-- What has no end is no lease of ours.
+if rest >= 0 then
+  return {now, 3, rest}
 end
-return {now, 3, redis.call('PTTL', KEYS[2])}
+redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[2])
+return {now, 2}
 """)
 """Gives the time and a value that came meanwhile, or takes the lease, or tells how long it runs."""
 
@@ -162,6 +165,11 @@ class Names:
     def value(self, key: str) -> str:
         """Where the value of `key` stands."""
         return f"{self._before}{key}}}"
+
+    def values(self, keys: Iterable[str]) -> list[str]:
+        """Where the values of `keys` stand."""
+        before = self._before
+        return [f"{before}{key}}}" for key in keys]
 
     def lock(self, key: str) -> str:
         """Where the lease of `key` stands."""

@@ -32,6 +32,7 @@ _HOT_HITS: Final = 10
 _MOST_PATTERNS: Final = 100
 _MOST_STEMS: Final = 1_000
 _LONGEST_STEM: Final = 200
+_DIGITS: Final = "0123456789"
 _OTHER: Final = "other"
 _MOST_RECENT_ERRORS: Final = 20
 _MOST_EARLY: Final = 1_000
@@ -122,16 +123,14 @@ class Patterns:
 
     def of_key(self, key: str) -> PatternCounts:
         """Give the counts of the pattern that a plain key has."""
-        stem, colon, last = key.rpartition(":")
-        if not colon or not last.isdecimal():
-            return self.of(pattern_of(key))
         known = self._by_stem
+        stem = key.rstrip(_DIGITS)
         counts = known.get(stem)
-        if counts is None:
+        if counts is None or stem == key:
             counts = self.of(pattern_of(key))
-            if len(known) >= _MOST_STEMS:
-                known.clear()
-            if len(stem) <= _LONGEST_STEM:
+            if stem != key and stem.endswith(":") and len(stem) <= _LONGEST_STEM:
+                if len(known) >= _MOST_STEMS:
+                    known.clear()
                 known[stem] = counts
         return counts
 
@@ -156,6 +155,10 @@ class HotKeys:
         self._most = most
         self._counts: dict[str, int] = {}
 
+    def __len__(self) -> int:
+        """Count them."""
+        return len(self._counts)
+
     def holds(self, key: str) -> bool:
         """Tell whether `key` is among them."""
         return key in self._counts
@@ -167,11 +170,6 @@ class HotKeys:
     def is_hot(self, key: str) -> bool:
         """Tell whether `key` was hit ten times or more."""
         return self.hits(key) >= _HOT_HITS
-
-    def add_known(self, key: str, hits: int) -> None:
-        """Take hits of a key that is held already; others are left out, since that is cheap."""
-        if key in self._counts:
-            self._counts[key] += hits
 
     def add(self, key: str, hits: int) -> None:
         """Take that `key` was hit."""
@@ -203,9 +201,9 @@ class Counts:
         # Hits in L1 as far as they were tallied.
         self.l1_hits = 0
         self.l1_misses = self.l2_hits = self.l2_misses = 0
-        self.l1_reasons = dict.fromkeys(MISS_REASONS, 0)
-        self.l2_reasons = dict.fromkeys(L2_MISS_REASONS, 0)
-        self.reasons = dict.fromkeys(MISS_REASONS, 0)
+        self.l1_reasons: dict[str, int] = dict.fromkeys(MISS_REASONS, 0)
+        self.l2_reasons: dict[str, int] = dict.fromkeys(L2_MISS_REASONS, 0)
+        self.reasons: dict[str, int] = dict.fromkeys(MISS_REASONS, 0)
         # Lookups as their callers saw them, without those that L1 answered.
         self.hits = self.misses = 0
         self.l1_puts = self.l2_puts = self.refused = 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import marshal
 from collections import deque
-from typing import Final
+from typing import Any, Final
 
 __all__ = ["Steadiness", "fingerprint_of"]
 
@@ -63,7 +63,7 @@ class Steadiness:
             self._known[key] = None
 
 
-def fingerprint_of(value: object) -> int | None:
+def fingerprint_of(value: Any) -> int | None:
     """Give a number that equal values share in this process, by their bytes.
 
     None for values that hold something else than plain data, and for containers of more than
@@ -71,7 +71,7 @@ def fingerprint_of(value: object) -> int | None:
     """
     if type(value) in _WHOLE:
         return hash(value)
-    if type(value) not in _CONTAINERS or len(value) > _LARGEST:  # type: ignore[arg-type]
+    if type(value) not in _CONTAINERS or len(value) > _LARGEST:
         return None
     try:
         # Version 2 writes equal values alike: later ones look at who else holds an object.

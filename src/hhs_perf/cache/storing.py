@@ -216,6 +216,7 @@ class Storing:
 def _name_of(error: object) -> tuple[str, str]:
     kind = type(error)
     # The text of a KeyError is its argument in quotes, of which another one would be made.
-    args = getattr(error, "args", ())
-    text = args[0] if len(args) == 1 and isinstance(args[0], str) else str(error)
+    args: tuple[object, ...] = getattr(error, "args", ())
+    alone = args[0] if len(args) == 1 else None
+    text = alone if isinstance(alone, str) else str(error)
     return f"{kind.__module__}.{kind.__qualname__}", text

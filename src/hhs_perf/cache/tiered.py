@@ -351,7 +351,7 @@ class TieredCache:
 
     def report(self) -> CacheReport:
         """Tell what the cache did since it began in this process, and how it stands."""
-        from .report import report_of  # noqa: PLC0415 - slow, and seldom asked for
+        from .reporting import report_of  # noqa: PLC0415 - slow, and seldom asked for
 
         return report_of(self.core, self.warming.results())
 

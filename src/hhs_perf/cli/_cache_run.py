@@ -72,7 +72,9 @@ def _opened(redis_url: str | None, namespace: str | None) -> Iterator[_Place]:
     )
     server = masked(url)
     try:
-        yield _Place(cache=cache, inspector=Inspector(cache), server=server)
+        inspector = Inspector(cache)
+        inspector.reach()
+        yield _Place(cache=cache, inspector=inspector, server=server)
     except CacheBackendError as exc:
         raise ReplyError(f"cannot use {server}: {_reason(exc)}") from exc
     finally:
@@ -91,7 +93,7 @@ def _reason(error: BaseException) -> str:
         return f"no answer within {_ANSWER_WITHIN:g} s"
     # The server's own words, such as NOAUTH or NOPERM; they hold no password.
     told = next((str(each) for each in causes[1:] if "Error" in type(each).__name__), "")
-    return told[:200] or names[0]
+    return told[:200] or str(error)
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from .._clock import SystemClock
 from ..exceptions import ConfigurationError
 from . import _exits
+from ._cache_report import level_table, read_cache_report, warm_up_table
 from ._console import console, plain
 from ._report import read_report
 from ._tables import alert_table, route_table, sla_table
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["run_demo"]
 
 _LOG: Final = logging.getLogger("hhs_perf.cli")
-_PATHS: Final = ("", "/sla", "/alerts")
+_PATHS: Final = ("", "/sla", "/alerts", "/cache")
 
 
 class _Terminated(BaseException):
@@ -57,7 +58,7 @@ def run_demo(
         try:
             with DemoServer.start(framework, host, port) as server:
                 outcome = _traffic(server, requests, clients)
-                _show(outcome, as_json=as_json)
+                _show(outcome, server.l2, as_json=as_json)
                 if outcome.differences:
                     return _exits.MISCOUNTED
                 if not leave:
@@ -107,25 +108,24 @@ def _traffic(server: DemoServer, requests: int, clients: int) -> Outcome:
     return settle(server, sent, lasted)
 
 
-def _show(outcome: Outcome, *, as_json: bool) -> None:
+def _show(outcome: Outcome, l2: str, *, as_json: bool) -> None:
     for difference in outcome.differences:
         click.echo(f"hhs-perf: miscounted {plain(difference)}", err=True)
     if as_json:
         sys.stdout.write(outcome.body.decode() + "\n")
         sys.stdout.flush()
         return
-    report = read_report(outcome.body)
+    report, cache = read_report(outcome.body), read_cache_report(outcome.cache)
     screen = console()
-    for table in (
-        route_table(report, screen.width),
-        sla_table(report),
-        alert_table(report, screen.width),
-    ):
+    screen.print(route_table(report, screen.width), "")
+    screen.print(level_table(cache))
+    screen.print(f"{l2}.\n")
+    for table in (warm_up_table(cache), sla_table(report), alert_table(report, screen.width)):
         screen.print(table, "")
     if not outcome.differences:
         screen.print(
             f"All {sum(route.count for route in report.api.routes):,} requests were counted, "
-            "route by route, errors included."
+            "route by route, errors included, and so were all lookups in the cache."
         )
 
 

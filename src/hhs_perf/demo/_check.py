@@ -9,7 +9,8 @@ import attrs
 import msgspec
 
 from .._clock import SystemClock
-from ._traffic import Endpoint, Sent
+from ._traffic import Endpoint, Sent, asks_cache
+from .cached import PAGES, PLATFORMS, TOP
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,6 +21,9 @@ __all__ = ["Outcome", "differences", "settle"]
 
 _SETTLE_WITHIN: Final = 10.0
 _ASK_EVERY: Final = 0.1
+_WARMED: Final = 1 + PAGES + len(PLATFORMS) + TOP
+# More than there are clients, and than there are pages of a list.
+_SURELY_MET: Final = 100
 # The default window and the next one, each up to a slot before its end.
 _WINDOWS: Final = ((None, 240.0), ("1h", 3000.0))
 
@@ -39,15 +43,26 @@ class _Api:
 
 
 @attrs.frozen(kw_only=True)
+class _Cache:
+    hits: int | None
+    misses: int | None
+
+
+@attrs.frozen(kw_only=True)
 class _Body:
     api: _Api
+    cache: _Cache
 
 
 @attrs.frozen(kw_only=True)
 class Outcome:
-    """The body of `/api/performance` after the traffic, and where it differs from what was sent."""
+    """The bodies of `/api/performance` and `/cache` after the traffic.
+
+    `differences` tells where they differ from what was sent.
+    """
 
     body: bytes
+    cache: bytes
     differences: tuple[str, ...]
 
 
@@ -65,15 +80,17 @@ def settle(server: DemoServer, sent: Mapping[Endpoint, Sent], lasted: float) -> 
         body = server.performance(window)
         found = differences(body, sent)
         if not found or clock.monotonic() > deadline:
-            return Outcome(body=body, differences=found)
+            cache = server.performance(window, "/cache")
+            return Outcome(body=body, cache=cache, differences=found)
         pause.wait(_ASK_EVERY)
 
 
 def differences(body: bytes, sent: Mapping[Endpoint, Sent]) -> tuple[str, ...]:
     """Compare a body of `/api/performance` with what was sent; one sentence for each difference."""
+    read = msgspec.json.decode(body, type=_Body)
     counted: dict[Endpoint, Sent] = {}
     nothing = Sent(count=0, errors=0, client_errors=0)
-    for route in msgspec.json.decode(body, type=_Body).api.routes:
+    for route in read.api.routes:
         endpoint = Endpoint(route.method, route.route)
         before = counted.get(endpoint, nothing)  # one route can answer in several kinds
         counted[endpoint] = Sent(
@@ -85,11 +102,26 @@ def differences(body: bytes, sent: Mapping[Endpoint, Sent]) -> tuple[str, ...]:
         endpoint: (sent.get(endpoint, nothing), counted.get(endpoint, nothing))
         for endpoint in sorted({*sent, *counted})
     }
-    return tuple(
+    of_routes = tuple(
         f"{endpoint.method} {endpoint.route}: sent {_told(ours)}, counted {_told(theirs)}"
         for endpoint, (ours, theirs) in pairs.items()
         if ours != theirs
     )
+    return (*of_routes, *_of_cache(read.cache, sent))
+
+
+def _of_cache(cache: _Cache, sent: Mapping[Endpoint, Sent]) -> tuple[str, ...]:
+    asked = {endpoint: ours.count for endpoint, ours in sent.items() if asks_cache(endpoint)}
+    lookups, hits = sum(asked.values()), cache.hits or 0
+    counted = hits + (cache.misses or 0)
+    # What the warm-ups find where a client was quicker counts as a hit.
+    if not lookups <= counted <= lookups + _WARMED:
+        return (f"the cache: asked for {lookups} things, counted {counted}",)
+    # The summary is one thing: all requests but the first few must find it.
+    most = max(asked.values(), default=0)
+    if most > _SURELY_MET and not hits:
+        return (f"the cache: no hit, although one route was asked {most} times",)
+    return ()
 
 
 def _told(sent: Sent) -> str:

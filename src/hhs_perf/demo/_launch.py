@@ -24,7 +24,7 @@ _NEEDS: Final[Mapping[Framework, tuple[str, ...]]] = {
 }
 _THREADS: Final = 8
 _KEEP_ALIVE: Final = 75
-_SMALL_L1: Final = "64"
+_SMALL_L1: Final = "32"
 # What of the user's own settings is worth trying in the demo; the rest could only blur its counts.
 _SETTINGS_KEPT: Final = frozenset({"HHS_PERF_DIGEST", "HHS_PERF_REDIS_URL", "HHS_PERF_SLA_FILE"})
 _SETTINGS_DROPPED: Final = frozenset(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from datetime import date, timedelta
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import (
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.engine import Engine
 
-__all__ = ["ACCOUNTS", "DAYS", "FIGURES", "FIGURE_STATUS", "SNAPSHOTS", "fill"]
+__all__ = ["ACCOUNTS", "DAYS", "FIGURES", "FIGURE_STATUS", "SNAPSHOTS", "fill", "top_accounts"]
 
 DAYS: Final = 31
 FIRST_DAY: Final = date(2026, 10, 1)
@@ -103,6 +104,16 @@ def fill(engine: Engine) -> None:
             FIGURE_STATUS.insert(),
             [{"figure": name, "status": "generated", "granularity": "day"} for name in FIGURES],
         )
+
+
+@cache
+def top_accounts(most: int) -> tuple[int, ...]:
+    """Give the keys of the accounts that end the month with most followers."""
+    last = {
+        key: int(str(list(_month(key))[-1]["followers_count"]))
+        for key in range(1, len(read_accounts()) + 1)
+    }
+    return tuple(sorted(last, key=lambda key: (-last[key], key))[:most])
 
 
 def _month(account_key: int) -> Iterator[dict[str, object]]:

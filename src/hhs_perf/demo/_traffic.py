@@ -14,6 +14,8 @@ import httpx
 from ..web.recorder import UNMATCHED
 from ._accounts import read_accounts
 from ._errors import DemoError
+from ._schema import top_accounts
+from .cached import PAGE, PAGES, PLATFORMS, TOP
 from .queries import EVENTS
 
 if TYPE_CHECKING:
@@ -21,10 +23,10 @@ if TYPE_CHECKING:
 
     from ._launch import Framework
 
-__all__ = ["Endpoint", "Sent", "Visit", "drive", "plan"]
+__all__ = ["Endpoint", "Sent", "Visit", "asks_cache", "drive", "plan"]
 
 _ABSENT_ACCOUNT: Final = 1_000_000
-_PLATFORMS: Final = ("X", "Facebook", "LinkedIn", "YouTube", "Instagram")
+_TO_THE_TOP: Final = 0.6
 _SEED: Final = 20261101
 _ANSWER_WITHIN: Final = 30.0
 _JOIN_EVERY: Final = 0.2
@@ -67,13 +69,16 @@ class _Kind:
 
 
 def _account(chance: random.Random) -> str:
+    # Most people look at what most people follow; without such a bent no cache is of much use.
+    if chance.random() < _TO_THE_TOP:
+        return f"/api/accounts/{chance.choice(top_accounts(TOP))}"
     return f"/api/accounts/{chance.randint(1, len(read_accounts()))}"
 
 
 def _page(chance: random.Random) -> str:
     if chance.random() < 0.5:  # noqa: PLR2004 -- half of the lists are of one platform
-        return f"/api/accounts?platform={chance.choice(_PLATFORMS)}"
-    return f"/api/accounts?limit=25&offset={25 * chance.randrange(4)}"
+        return f"/api/accounts?platform={chance.choice(PLATFORMS)}"
+    return f"/api/accounts?limit={PAGE}&offset={PAGE * chance.randrange(PAGES)}"
 
 
 def _stray(chance: random.Random) -> str:
@@ -81,17 +86,25 @@ def _stray(chance: random.Random) -> str:
 
 
 _MIX: Final = (
-    _Kind(240, "/api/summary", 200, lambda _: "/api/summary"),
+    _Kind(250, "/api/summary", 200, lambda _: "/api/summary"),
     _Kind(240, "/api/accounts", 200, _page),
     _Kind(200, "/api/accounts/{account_key}", 200, _account),
     _Kind(160, "/api/accounts/{account_key}/history", 200, lambda c: f"{_account(c)}/history"),
     _Kind(40, "/api/accounts/{account_key}", 404, lambda _: f"/api/accounts/{_ABSENT_ACCOUNT}"),
     _Kind(30, UNMATCHED, 404, _stray),
     _Kind(30, "/api/events", 200, lambda _: "/api/events"),
-    _Kind(20, "/api/export", 200, lambda c: f"/api/export?format={c.choice(('ndjson', 'csv'))}"),
+    _Kind(10, "/api/export", 200, lambda c: f"/api/export?format={c.choice(('ndjson', 'csv'))}"),
     _Kind(20, "/api/slow", 200, lambda _: "/api/slow"),
     _Kind(20, "/api/broken", 500, lambda _: "/api/broken"),
 )
+
+
+_THROUGH_CACHE: Final = frozenset({"/api/summary", "/api/accounts", "/api/accounts/{account_key}"})
+
+
+def asks_cache(endpoint: Endpoint) -> bool:
+    """Tell whether a request there looks for one thing in the cache; the others for none."""
+    return endpoint.route.replace("<int:account_key>", "{account_key}") in _THROUGH_CACHE
 
 
 def plan(requests: int, framework: Framework) -> tuple[Visit, ...]:

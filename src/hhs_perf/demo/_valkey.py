@@ -86,7 +86,7 @@ class EmbeddedValkey:
         try:
             while self._process.poll() is None and clock.monotonic() < until:
                 try:
-                    client.execute_command("PING")
+                    client.ping()
                 except backend_errors():
                     pause.wait(_ASK_EVERY)
                 else:

@@ -13,9 +13,12 @@ if TYPE_CHECKING:
 
     from .queries import Figures
 
-__all__ = ["TOP", "CachedFigures"]
+__all__ = ["PAGE", "PAGES", "PLATFORMS", "TOP", "CachedFigures"]
 
 TOP: Final = 5
+PLATFORMS: Final = ("X", "Facebook", "LinkedIn", "YouTube", "Instagram")
+PAGE, PAGES = 25, 4
+_LIST: Final = 20
 _TTL: Final = 300.0
 
 
@@ -23,8 +26,8 @@ class CachedFigures:
     """The summary, the lists and the accounts, through the cache.
 
     A request for one of them is of kind `cached`, unless the database has to be asked after all:
-    then that says so. The summary of all accounts and the top accounts by followers are there
-    before the first request.
+    then that says so. The summary of all accounts with the lists that people begin with, and the
+    top accounts by followers, are there before the first request.
     """
 
     def __init__(self, figures: Figures, cache: TieredCache) -> None:
@@ -40,8 +43,15 @@ class CachedFigures:
         def account(account_key: int) -> Row | None:
             return figures.account(account_key)
 
+        def all_accounts() -> None:
+            summary()
+            for page in range(PAGES):
+                accounts(None, PAGE, page * PAGE)
+            for platform in PLATFORMS:
+                accounts(platform, _LIST, 0)
+
         self._summary, self._accounts, self._account = summary, accounts, account
-        cache.warm("summary", summary)
+        cache.warm("summary", all_accounts)
         cache.warm("top accounts", lambda: [account(key) for key in figures.top_accounts(TOP)])
 
     def summary(self) -> Row:

@@ -252,14 +252,7 @@ class Registry:
 
     def flush_holding_lock(self) -> float:
         """Do as `flush` under the lock that the caller holds; give the time flushed up to."""
-        moved = self.monotonic() >= self.due_at
-        if self._feeds:
-            if moved:
-                # What is fed now must not fall into slots that ended long ago.
-                for series in self._buffered():
-                    series.flush(self.now())
-            for feed in self._feeds:
-                feed()
+        moved = self._feed()
         now = self.now()
         moved = moved or self.monotonic() >= self.due_at
         for key, parked in list(self._parked.items()):
@@ -278,6 +271,17 @@ class Registry:
             self._forget_at = now + _CHECK_FORGETTABLE_EVERY
             self._forget_idle(now)
         return now
+
+    def _feed(self) -> bool:
+        """Let the feeds record, and tell whether that moved anything."""
+        is_due = bool(self._feeds) and self.monotonic() >= self.due_at
+        if is_due:
+            # What is fed now must not fall into slots that ended long ago.
+            for series in self._buffered():
+                series.flush(self.now())
+        for feed in self._feeds:
+            feed()
+        return is_due
 
     def _set_due(self, now: float) -> None:
         length = FIVE_MINUTES.slot_seconds

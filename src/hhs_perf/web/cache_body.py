@@ -12,7 +12,8 @@ import attrs
 
 from .._clock import rfc3339
 from ..cache.advice import Advice
-from ..cache.report import CacheTotals, LinkReport, MemoryReport, state_of
+from ..cache.report import CacheTotals, LinkReport, MemoryReport
+from ..cache.reporting import state_of
 from ..collectors.cache_detail import CacheDetail, detail
 from .bodies import Header
 from .build import header_of

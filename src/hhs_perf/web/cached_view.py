@@ -21,13 +21,8 @@ _APART_SECONDS: Final = 5.0
 _MOST_APART: Final = 1_000
 
 
-class PassedResponse:
-    """Stands for a response that belongs to its request alone: the cache hands it on, unkept."""
-
-    __slots__ = ()
-
-
-_PASSED: Final = PassedResponse()
+_APART: Final = Loaded(None, keep=False)
+"""What a load gives for a response that belongs to its request alone."""
 
 
 class _ViewError(Exception):
@@ -64,7 +59,7 @@ class CachedView(Generic[N]):
             return view()
         turn = _Turn(self, cache, key, asked, ttl)
 
-        def load() -> Loaded[Stored] | PassedResponse:
+        def load() -> Loaded[Stored] | Loaded[None]:
             with turn.running():
                 turn.native = view()
             return turn.kept()
@@ -73,7 +68,7 @@ class CachedView(Generic[N]):
             if turn.shares_runs:
                 turn.found = cache.get_or_load(key, load, tags=self.plan.tags, type=Stored)
             else:
-                turn.found = cache.get(key, _PASSED, type=Stored)
+                turn.found = cache.get(key, type=Stored)
                 if turn.must_run:
                     turn.found = load()
                     if (stored := turn.stored) is not None:
@@ -91,7 +86,7 @@ class CachedView(Generic[N]):
         turn = _Turn(self, cache, key, asked, ttl)
         aio = cache.aio
 
-        async def load() -> Loaded[Stored] | PassedResponse:
+        async def load() -> Loaded[Stored] | Loaded[None]:
             with turn.running():
                 turn.native = await view()
             return turn.kept()
@@ -100,7 +95,7 @@ class CachedView(Generic[N]):
             if turn.shares_runs:
                 turn.found = await aio.get_or_load(key, load, tags=self.plan.tags, type=Stored)
             else:
-                turn.found = await aio.get(key, _PASSED, type=Stored)
+                turn.found = await aio.get(key, type=Stored)
                 if turn.must_run:
                     turn.found = await load()
                     if (stored := turn.stored) is not None:
@@ -137,7 +132,7 @@ class _Turn(Generic[N]):
         self._error: Exception | None = None
         self._ran = False
         self.native: N | None = None
-        self.found: object = _PASSED
+        self.found: object = None
         # HEAD may make less than GET, so that nothing is kept of its runs.
         self._is_head = asked.method == "HEAD"
         self.shares_runs = not self._is_head and not view.is_apart(key, cache.core.memory.now())
@@ -145,7 +140,7 @@ class _Turn(Generic[N]):
     @property
     def must_run(self) -> bool:
         """Tell whether nothing was found, and a run may give something to keep."""
-        return self.found is _PASSED and not self._is_head
+        return self.found is None and not self._is_head
 
     @property
     def stored(self) -> Stored | None:
@@ -172,14 +167,14 @@ class _Turn(Generic[N]):
         except Exception as exc:  # noqa: BLE001 - the border
             self._cache.core.faults.note(_BORDER, exc)
 
-    def kept(self) -> Loaded[Stored] | PassedResponse:
+    def kept(self) -> Loaded[Stored] | Loaded[None]:
         """Give what the cache is to keep of the run."""
         native, plan = self.native, self._view.plan
         seen = None if native is None else self._view.read(native)
         life = None if seen is None else life_of(plan, seen, self._ttl)
         if seen is None or life is None:
             self._view.keep_apart(self._key, self._cache.core.memory.now())
-            return _PASSED
+            return _APART
         return Loaded(store(plan, self._asked, seen, life, self._wall()), ttl=life)
 
     def end(self) -> Response | N | None:

@@ -185,7 +185,7 @@ def test_coroutine_functions_get_an_event_loop(make: Make) -> None:
         await cache.aio.get_or_load("inner", load)
 
     cache.warm("keyed", load, key="keyed")
-    cache.warm("lambda", lambda: load(), key="lambda")
+    cache.warm("lambda", lambda: load(), key="lambda")  # noqa: PLW0108 - not a coroutine function
     cache.warm("cached", cached)
     cache.warm("both", both)
     states = {each.state for each in cache.warm_now("keyed", "lambda", "cached", "both")}
@@ -252,7 +252,7 @@ def test_warming_counts_neither_as_hit_nor_as_miss(make: Make) -> None:
         return 1
 
     cache.warm("value", value)
-    cache.warm("loose", lambda: value())
+    cache.warm("loose", lambda: value())  # noqa: PLW0108 - not the cached function itself
     cache.warm("keyed", lambda: 1, key="k")
     cache.warm_now()
     counts = cache.core.memory.counts
@@ -421,7 +421,7 @@ def test_a_forked_child_warms_itself(make: Make) -> None:
             os.write(writer, told)
             os._exit(0)
     os.close(writer)
-    with open(reader, "rb") as answer:
+    with os.fdopen(reader, "rb") as answer:
         assert answer.read() == b"ok"
     os.waitpid(child, 0)
     assert loads.count == 1
@@ -486,7 +486,9 @@ def test_a_fleet_loads_once_at_its_start(valkey_url: str, namespace: str) -> Non
 def test_a_fleet_refreshes_once_in_each_turn(valkey_url: str, namespace: str) -> None:
     """The others take the value that the first of them has loaded."""
     clock = FakeClock(wall=1_700_000_000.0)
-    fleet = [TieredCache(valkey_url, namespace=namespace, clock=clock, l2_timeout=5.0) for _ in range(3)]
+    fleet = [
+        TieredCache(valkey_url, namespace=namespace, clock=clock, l2_timeout=5.0) for _ in range(3)
+    ]
     loads = Loads()
     for cache in fleet:
         cache.warm("a", loads, key="a", every=0.2, ttl=60)
@@ -515,9 +517,7 @@ def age_of(cache: TieredCache, key: str) -> float:
     return seconds + micros / 1e6 - second.codec.peek(second.namespace, key, raw).created
 
 
-def test_a_request_on_the_backplane_runs_warm_ups_by_name(
-    valkey_url: str, namespace: str
-) -> None:
+def test_a_request_on_the_backplane_runs_warm_ups_by_name(valkey_url: str, namespace: str) -> None:
     from hhs_perf.cache.board import Board
 
     fleet = [TieredCache(valkey_url, namespace=namespace, l2_timeout=5.0) for _ in range(3)]
@@ -547,7 +547,9 @@ def test_a_request_on_the_backplane_runs_warm_ups_by_name(
     assert all(cache.get("a") == 2 for cache in fleet)
     for cache in (*fleet, caller):
         cache.close()
-    assert Board(TieredCache(valkey_url, namespace=namespace, l2_timeout=5.0).core).processes() == ()
+    assert (
+        Board(TieredCache(valkey_url, namespace=namespace, l2_timeout=5.0).core).processes() == ()
+    )
 
 
 @pytest.mark.parametrize("message", ["", "x", "1700000000000000nobody", "²" * 16, "9" * 16 + "\0"])

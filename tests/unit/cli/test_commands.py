@@ -14,12 +14,15 @@ from hhs_perf.cli._commands import hhs_perf as command_line
 def test_no_command_prints_the_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([]) == 0
     shown = capsys.readouterr().out
-    assert all(command in shown for command in ("demo", "status", "settings"))
+    assert all(command in shown for command in ("cache", "demo", "status", "settings"))
 
 
-@pytest.mark.parametrize("command", ["demo", "status", "settings"])
+@pytest.mark.parametrize(
+    "command",
+    ["demo", "status", "settings", "cache", "cache stats", "cache invalidate", "cache warm"],
+)
 def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([command, "--help"]) == 0
+    assert main([*command.split(), "--help"]) == 0
     assert "Usage: hhs-perf" in capsys.readouterr().out
 
 

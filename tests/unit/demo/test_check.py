@@ -23,7 +23,33 @@ def compare(*routes: dict[str, object]) -> tuple[str, ...]:
         Endpoint("GET", "/a"): Sent(count=3, errors=1, client_errors=0),
         Endpoint("GET", "/b"): Sent(count=2, errors=0, client_errors=2),
     }
-    return differences(json.dumps({"api": {"routes": routes}}).encode(), sent)
+    cache = {"hits": None, "misses": None}
+    return differences(json.dumps({"api": {"routes": routes}, "cache": cache}).encode(), sent)
+
+
+def compare_cache(count: int, hits: int | None, misses: int | None) -> tuple[str, ...]:
+    sent = {
+        Endpoint("GET", "/api/summary"): Sent(count=count, errors=0, client_errors=0),
+        Endpoint("GET", "/api/export"): Sent(count=7, errors=0, client_errors=0),
+    }
+    routes = [counted("/api/summary", count), counted("/api/export", 7)]
+    cache = {"hits": hits, "misses": misses}
+    return differences(json.dumps({"api": {"routes": routes}, "cache": cache}).encode(), sent)
+
+
+def test_every_lookup_of_a_cached_view_is_to_be_counted() -> None:
+    assert compare_cache(200, 190, 10) == ()
+    assert compare_cache(200, 195, 10) == ()  # the warm-ups found something
+    assert compare_cache(200, 189, 10) == ("the cache: asked for 200 things, counted 199",)
+    assert compare_cache(200, 250, 10) == ("the cache: asked for 200 things, counted 260",)
+    assert compare_cache(200, None, None) == ("the cache: asked for 200 things, counted 0",)
+
+
+def test_a_cache_that_never_hits_is_told() -> None:
+    assert compare_cache(101, 0, 101) == (
+        "the cache: no hit, although one route was asked 101 times",
+    )
+    assert compare_cache(50, 0, 50) == ()
 
 
 def test_equal_counts_are_no_difference() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -162,3 +164,20 @@ def test_the_page_of_a_host_with_a_cache_of_its_own_shows_the_levels(rig: Rig) -
     body = rig.read()
     assert body["observed"] is True
     assert [level["layer"] for level in body["in_window"]["levels"]] == ["l1", "l2"]
+
+
+@pytest.mark.parametrize("framework", ["flask:Flask('host')", "fastapi:FastAPI()"])
+def test_mounting_does_not_pay_for_the_route(framework: str) -> None:
+    """Its classes and its schema are made when somebody asks for them."""
+    name, _, app = framework.partition(":")
+    code = (
+        f"import sys, {name}; from hhs_perf import Monitor; from hhs_perf.web import allow_all\n"
+        f"from hhs_perf.adapters.{name} import init_app\n"
+        f"init_app({name}.{app}, Monitor.from_env({{}}), auth=allow_all)\n"
+        "print([each for each in sys.modules if each == 'hhs_perf.cache.report'"
+        " or each == 'hhs_perf.web.cache_body'])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout.strip() == "[]"
