@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from sybil import Sybil
 from sybil.parsers.markdown import PythonCodeBlockParser, SkipParser
 
+from hhs_perf.cache import tiered
+from hhs_perf.cache.options import Options
 from tests.servers import Server, valkey_binary
 
 if TYPE_CHECKING:
@@ -21,10 +23,16 @@ def docs_valkey() -> Iterator[Server]:
         yield server
 
 
+def _patient(**said: Any) -> Options:
+    # A shared machine stalls at will, and no example is about the 50 ms that Redis is given.
+    return Options(**{**said, "l2_timeout": max(5.0, said["l2_timeout"])})
+
+
 @pytest.fixture
 def docs_environment(docs_valkey: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What an example finds in `os.environ`: the address of a server."""
+    """What an example finds in `os.environ`: the address of a server, which it may wait for."""
     monkeypatch.setenv("REDIS_URL", docs_valkey.url)
+    monkeypatch.setattr(tiered, "Options", _patient)
 
 
 pytest_collect_file = Sybil(

@@ -216,11 +216,16 @@ class Worker:
             time.sleep(chance * 0.01)
             return read.decode()
 
+        if self.contender == "aside":
+            held = self.bare.get(f"aside:{key}")
+            return held or self.bare.setex(f"aside:{key}", 60, load())
         return self.cache.get_or_load(key, load, ttl=peers.TTL, tags=[f"tag-{key}"])
 
     def _change(self, key: str, chance: float) -> None:
         self.bare.hset("database", key, "new")
-        if chance < 0.4:
+        if self.contender == "aside":
+            self.bare.delete(f"aside:{key}")
+        elif chance < 0.4:
             self.cache.delete(key)
         elif chance < 0.7:
             self.cache.invalidate(tags=[f"tag-{key}"])
@@ -231,6 +236,8 @@ class Worker:
 
     def stale(self, *, keys: list[str]) -> list[str]:
         """Read all keys and give those that have the old value."""
+        if self.contender == "aside":
+            return [key for key in keys if self.bare.get(f"aside:{key}") == b"old"]
         loaded = {key: self.cache.get_or_load(key, lambda: "new", ttl=peers.TTL) for key in keys}
         return [key for key, value in loaded.items() if value != "new"]
 

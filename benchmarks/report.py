@@ -22,6 +22,11 @@ TITLES: Final = {
     "startup": "Start",
     "memory": "Memory",
     "accuracy": "Accuracy",
+    "cache_l1": "Cache: a hit in memory",
+    "cache_l2": "Cache: a read from Redis",
+    "cache_flight": "Cache: one load for many callers",
+    "cache_outage": "Cache: while Redis is away",
+    "cache_coherence": "Cache: what others changed",
     "cache_hit_ratio": "Cache: what the first level misses",
     "cache_memory": "Cache: memory of an entry",
 }
@@ -44,6 +49,10 @@ hhs_perf runs with default settings and all its features on: its SLAs and alerts
 very series that are measured, and every figure includes the flush that moves observations into the
 digests. Peers record the same values under the same dimensions, with their defaults; what they
 would pay later for an export is not charged to them.
+
+The cache is compared with what Python has for caching, and its second level with redis-py itself,
+on servers that the run starts: Valkey 9 and Redis 7, with both protocols. Waiting is part of some
+figures there; they are wall time, and say so.
 
 The scenarios, their seeds and the truth (`sorted(raw)[ceil(q n) - 1]`, nearest rank) stand in
 `benchmarks/scenarios.py` and are older than the code that they judge.

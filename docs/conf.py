@@ -21,6 +21,11 @@ autodoc_member_order = "bysource"
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
 exclude_patterns = ["_build"]
+# Type variables, and what stands in the docs of others or is private.
+nitpick_ignore_regex = [
+    ("py:class", r"(.+\.)?[A-Z]"),
+    ("py:class", r"cachetools\..+|collections\.abc\..+|Path|Clock|Faults|Credentials"),
+]
 
 html_theme = "furo"
 html_title = f"hhs_perf {release}"

@@ -142,6 +142,35 @@ def test_long_runs_are_those_of_the_paper_too(size: int) -> None:
     assert cache._main.living() == list(model.main)
 
 
+@given(
+    batches=st.lists(st.lists(st.integers(0, 30), unique=True, max_size=12), max_size=40),
+    size=st.integers(1, 20),
+    weighs=st.booleans(),
+)
+def test_many_put_at_once_are_many_put_one_by_one(
+    batches: list[list[int]], size: int, weighs: bool
+) -> None:
+    caches: list[S3FIFOCache[int, int]] = [
+        S3FIFOCache(size, (lambda value: value % 5) if weighs else None) for _ in range(2)
+    ]
+    at_once, single = caches
+    evicted: tuple[list[int], list[int]] = ([], [])
+    for cache, told in zip(caches, evicted, strict=True):
+        cache.on_evict = lambda key, _, told=told: told.append(key)
+    for batch in batches:
+        refused = at_once.put_many([(key, Entry(key, math.inf, 0, GROUP)) for key in batch])
+        kept = [single.put(key, Entry(key, math.inf, 0, GROUP)) for key in batch]
+        assert refused == [key for key, is_kept in zip(batch, kept, strict=True) if not is_kept]
+        for cache in caches:
+            for key in batch[::3]:
+                cache.get(key)
+    assert [dict(cache) for cache in caches] == [dict(single)] * 2
+    assert evicted[0] == evicted[1]
+    assert at_once._small.living() == single._small.living()
+    assert at_once._main.living() == single._main.living()
+    assert at_once.currsize == single.currsize
+
+
 keys = st.integers(0, 12)
 sizes = st.integers(0, 9)
 

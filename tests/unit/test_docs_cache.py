@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
-from hhs_perf import Settings, _breaker
+from hhs_perf import Settings, _breaker, cache
 from hhs_perf.cache import (
     Policy,
     backplane,
@@ -103,3 +104,15 @@ def test_the_shares_of_misses_in_the_guide_are_those_that_were_measured() -> Non
         found = results[f"misses: {requests}, 1 %", "cachetools.LRUCache"]
         medians = (found["ours"]["median"], found["theirs"]["median"])
         assert (ours, theirs) == tuple(f"{median:.3g} %" for median in medians)
+
+
+def test_the_public_names_of_the_cache_stand_in_its_api_page() -> None:
+    text = (ROOT / "docs" / "reference" / "cache-api.md").read_text("utf-8")
+    missing = [name for name in cache.__all__ if not re.search(rf"\b{name}\b", text)]
+    assert missing == []
+
+
+def test_the_methods_of_the_cache_stand_in_its_api_page() -> None:
+    text = (ROOT / "docs" / "reference" / "cache-api.md").read_text("utf-8")
+    own = [name for name in vars(cache.TieredCache) if not name.startswith("_")]
+    assert [name for name in own if not re.search(rf"\b{name}\b", text)] == []

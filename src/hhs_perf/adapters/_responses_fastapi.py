@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Awaitable, Callable, Iterable
 from functools import wraps
-from typing import Any, Final, ParamSpec, cast, get_args
+from typing import TYPE_CHECKING, Any, Final, Literal, ParamSpec, cast, get_args
 
 import attrs
 from fastapi import Request, Response
@@ -16,12 +16,14 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.types import Scope
 
-from ..cache.tiered import TieredCache
 from ..exceptions import ConfigurationError
 from ..web.cached_view import CachedView
 from ..web.http import Response as Answer
-from ..web.response_cache import Asked, Credentials, Plan, Seen, kept_apart
+from ..web.response_cache import Asked, Plan, Seen, kept_apart
 from ._common import cache_for
+
+if TYPE_CHECKING:
+    from ..cache import TieredCache
 
 __all__ = ["cached_response"]
 
@@ -39,7 +41,7 @@ def cached_response(
     tags: str | Iterable[str] = (),
     vary: str | Iterable[str] = (),
     query: str | Iterable[str] | None = None,
-    credentials: Credentials = "bypass",
+    credentials: Literal["bypass", "vary", "ignore"] = "bypass",
     statuses: Iterable[int] = (200,),
     max_age: float | None = None,
     cache: TieredCache | None = None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import partial, wraps
-from typing import Any, Final, ParamSpec
+from typing import TYPE_CHECKING, Any, Final, Literal, ParamSpec
 
 from flask import Request, Response, current_app
 from flask.globals import request_ctx
@@ -12,11 +12,13 @@ from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as BaseResponse
 
-from ..cache.tiered import TieredCache
 from ..web.cached_view import CachedView
 from ..web.http import Response as Answer
-from ..web.response_cache import Asked, Credentials, Plan, Seen, kept_apart
+from ..web.response_cache import Asked, Plan, Seen, kept_apart
 from ._common import cache_for
+
+if TYPE_CHECKING:
+    from ..cache import TieredCache
 
 __all__ = ["cached_response"]
 
@@ -31,7 +33,7 @@ def cached_response(
     tags: str | Iterable[str] = (),
     vary: str | Iterable[str] = (),
     query: str | Iterable[str] | None = None,
-    credentials: Credentials = "bypass",
+    credentials: Literal["bypass", "vary", "ignore"] = "bypass",
     statuses: Iterable[int] = (200,),
     max_age: float | None = None,
     cache: TieredCache | None = None,

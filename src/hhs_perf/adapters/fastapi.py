@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 from weakref import ref
 
+from .._lazy import importer
 from ..exceptions import ConfigurationError
 from ..web.asgi import AsgiTimer
 from ..web.http import Request as SiteRequest
@@ -18,8 +19,6 @@ try:
     from starlette.requests import ClientDisconnect
     from starlette.responses import Response
     from starlette.routing import Match
-
-    from ._responses_fastapi import cached_response
 except ImportError as exc:
     raise ConfigurationError.missing_extra("hhs_perf.adapters.fastapi", "fastapi") from exc
 
@@ -31,8 +30,12 @@ if TYPE_CHECKING:
 
     from .._monitor import Monitor
     from ..web.auth import Authenticator
+    from ._responses_fastapi import cached_response
 
 __all__ = ["cached_response", "init_app"]
+
+# The cache is slow to import, and not every application caches responses.
+__getattr__ = importer(__package__, {"cached_response": "_responses_fastapi"}, globals())
 
 _NAME: Final = "hhs_perf"
 _SITE: Final = "hhs_perf_site"

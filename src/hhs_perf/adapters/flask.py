@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from .._lazy import importer
 from .._scope import request_scope
 from ..exceptions import ConfigurationError
 from ..web.http import Request
@@ -13,8 +14,6 @@ from ._common import OWN, close_with, read_prefix, read_query, refuse_second
 
 try:
     from flask import Blueprint, Flask, Response, got_request_exception, request
-
-    from ._responses_flask import cached_response
 except ImportError as exc:
     raise ConfigurationError.missing_extra("hhs_perf.adapters.flask", "flask") from exc
 
@@ -26,8 +25,12 @@ if TYPE_CHECKING:
 
     from .._monitor import Monitor
     from ..web.auth import Authenticator
+    from ._responses_flask import cached_response
 
 __all__ = ["cached_response", "init_app"]
+
+# The cache is slow to import, and not every application caches responses.
+__getattr__ = importer(__package__, {"cached_response": "_responses_flask"}, globals())
 
 _NAME: Final = "hhs_perf"
 _OWN_ENDPOINTS: Final = frozenset(f"{_NAME}.{endpoint.name}" for endpoint in ENDPOINTS)

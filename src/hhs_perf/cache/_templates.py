@@ -88,6 +88,14 @@ class KeyTemplate:
         return key
 
 
+    def spelled(self, values: tuple[object, ...]) -> str:
+        """Make a text of what `read` gave with the values as `str` gives them: not a key, a tag."""
+        text = self._before
+        for value, field in zip(values, self._fields, strict=True):
+            text += f"{value}{field.after}"
+        return text
+
+
 def _parsed(template: str) -> tuple[str, tuple[_Field, ...]]:
     try:
         parts = list(Formatter().parse(template))

@@ -36,10 +36,13 @@ class AsyncFace:
     async def get(self, key: str, default: Any = None, type: Any = None) -> Any: ...
     async def get(self, key: str, default: Any = None, type: Any = None) -> Any:
         """Give the value of `key`, or `default` where there is none."""
-        found = self._core.quick(key)
+        core = self._core
+        found = core.quick(key)
         if found is not None:
             return found.value
-        return await self._run(self._core.finding(key, default, type))
+        if core.below is not None and core.memory.find(key) is None:
+            return await core.finding_together(key, default, type)
+        return await self._run(core.finding(key, default, type))
 
     @overload
     async def get_or_load(

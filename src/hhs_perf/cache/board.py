@@ -113,9 +113,12 @@ class Board:
         rows = [row for value in told.values() if (row := _read(value, since)) is not None]
         return tuple(sorted(rows, key=lambda row: (row.host, row.pid)))
 
-    def ask_to_warm(self, name: str) -> str:
-        """Ask every process to run a warm-up, or all where `name` is empty; gives the request."""
-        request = self._micros()
+    def ask_to_warm(self, name: str, request: str | None = None) -> str:
+        """Ask every process to run a warm-up, or all where `name` is empty; gives the request.
+
+        Given a `request` it is asked again, for those that did not hear it.
+        """
+        request = request or self._micros()
         self._ask("send", "PUBLISH", self._channel, f"W{self._level2.boot}{request}{name}")
         return request
 

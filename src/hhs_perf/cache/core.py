@@ -21,7 +21,9 @@ from .lookup import Lookup
 from .memory import Memory
 from .operations import Operations
 from .policy import Policy, check_ttl
+from .questions import answers_to
 from .storing import Lives, Storing
+from .together import Together
 from .writing import Writer
 
 if TYPE_CHECKING:
@@ -168,6 +170,17 @@ class Core:
         from asyncio import get_running_loop  # noqa: PLC0415 - slow to import, and here it is
 
         return self.run_async(self._loader.get_or_load(evolve(request, home=get_running_loop())))
+
+    def finding_together(self, key: str, default: Any, type_: Any) -> Awaitable[Any]:
+        """Find a value that L1 has not, together with what other tasks look for meanwhile."""
+        link, lookup = self.links.current(), self.lookup
+        if link.lookups is None:
+            link.lookups = Together(
+                lambda question: run_async(lookup.get(*question), link),
+                lambda questions: run_async(answers_to(lookup, questions), link),
+                link.keep_task,
+            )
+        return link.lookups.ask((checked_key(key), default, type_))
 
     def run_async(self, steps: Steps[T]) -> Awaitable[T]:
         """Answer steps in the running event loop."""

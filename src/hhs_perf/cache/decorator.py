@@ -14,6 +14,7 @@ from .core import checked_tags
 from .entry import HIT
 from .keys import KeyMaker
 from .policy import check_ttl
+from .tags import TagMaker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -86,7 +87,7 @@ class _Plan(Generic[P, R]):
         self._core = core
         self._function = function
         self._ttl = ttl
-        self._tags = tags
+        self._tags = TagMaker(function, tags)
         self._policy = policy
         self._type = type_
         self._knows_type = type_ is not None
@@ -117,7 +118,7 @@ class _Plan(Generic[P, R]):
             key,
             functools.partial(self._call, key, args, kwargs),
             ttl=self._ttl,
-            tags=self._tags,
+            tags=self._tags.make(args, kwargs),
             policy=self._policy,
             type_=self._type,
             pattern=self.maker.pattern,

@@ -92,6 +92,8 @@ class Frequent:
                 loads.append(request)
         copied = self._promote(others)
         loaded, failed = self._load(loads)
+        if not held.keys:
+            return "no keys are known yet"
         told = f"{copied + loaded} of {len(held.keys)} keys are warm"
         return f"{told}, {failed} failed" if failed else told
 

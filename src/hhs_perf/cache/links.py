@@ -14,6 +14,7 @@ from ..exceptions import CacheReentrancyError
 from .drive import run, run_async
 from .flight import Outcome, loading
 from .policy import replaced
+from .together import Together
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from .drive import Steps
     from .flight import Flight
     from .policy import Previous
+    from .questions import Question
     from .scripts import Call
 
 __all__ = ["AsyncLink", "AsyncLinks", "SyncLink"]
@@ -267,17 +269,21 @@ class AsyncLink:
         return LoopReader(self.client) if self._is_one_server else None
 
     @cached_property
+    def _reads(self) -> Together[str, Any]:
+        if self._reader is not None:
+            return Together(self._reader.get, self._reader.get_many, self.keep_task)
+        many = getattr(self.client, "mget_nonatomic", self.client.mget)
+        return Together(self.client.get, many, self.keep_task)
+
+    @cached_property
     def fetch(self) -> Callable[[str], Awaitable[Any]]:
         """Read one value; what is asked for while one is under way is read together."""
-        reader = self._reader
-        if reader is None:
-            return Together(self.client.get, self.fetch_many, self.keep_task).ask
-        return Together(reader.get, reader.get_many, self.keep_task).ask
+        return self._reads.ask
 
-    async def fetch_many(self, names: Sequence[str]) -> list[Any]:
-        """Read several values."""
-        many = getattr(self.client, "mget_nonatomic", self.client.mget)
-        return list(await many(names))
+    @cached_property
+    def fetch_many(self) -> Callable[[Sequence[str]], Awaitable[Sequence[Any]]]:
+        """Read several values, likewise."""
+        return self._reads.ask_many
 
     async def script(self, call: Call) -> Any:
         """Run a script."""
@@ -350,6 +356,7 @@ class AsyncLink:
     def keep_task(
         self, work: Coroutine[Any, Any, Any], context: contextvars.Context | None = None
     ) -> None:
+        """Run a task that nobody waits for."""
         # The loop itself holds tasks weakly.
         task = asyncio.get_running_loop().create_task(work, context=context)
         self._tasks.add(task)
@@ -362,7 +369,8 @@ class AsyncLink:
         reader = self.__dict__.pop("_reader", None)
         if reader is not None:
             await reader.close()
-        self.__dict__.pop("fetch", None)
+        for made in ("_reads", "fetch", "fetch_many"):
+            self.__dict__.pop(made, None)
         if "client" in self.__dict__:
             client = self.__dict__.pop("client")
             self.__dict__.pop("send", None)

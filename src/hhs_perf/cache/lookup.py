@@ -128,11 +128,10 @@ class Lookup:
         found: dict[str, object] = {}
         rest: dict[str, MissReason] = {}
         stale: dict[str, Entry] = {}
-        absent: list[str] = []
         for key in dict.fromkeys(keys):
             entry = find(key)
             if entry is None:
-                absent.append(key)
+                rest[key] = memory.reason(key)
             elif entry.expires > now and entry.group.epoch == marks.epoch:
                 entry.hits += HIT
                 found[key] = entry.value
@@ -147,7 +146,6 @@ class Lookup:
                     value = take(entry)
                     if not is_error(entry):
                         found[key] = value
-        rest.update(memory.reasons(absent))
         for reason, times in Counter(rest.values()).items():
             memory.counts.l1_missed(reason, times)
         return found, rest, stale
@@ -199,17 +197,20 @@ class Lookup:
         second = self.second
         if second is None:
             return None
-        return self._decode_many(second, [(key, raw)], type_).get(key)
+        self.memory.counts.bytes_read += len(raw)
+        try:
+            return second.codec.decode(second.namespace, key, raw, type_)
+        except CacheCodecError as exc:
+            self.memory.counts.is_unreadable(exc.reason)
+            return None
 
     def _decode_many(
         self, second: Second, held: Sequence[tuple[str, bytes]], type_: object
     ) -> dict[str, Frame]:
-        counts = self.memory.counts
-        counts.bytes_read += sum([len(raw) for _, raw in held])
+        self.memory.counts.bytes_read += sum([len(raw) for _, raw in held])
         frames, failures = second.codec.decode_many(second.namespace, held, type_)
         for failure in failures.values():
-            counts.unreadable[failure.reason] = counts.unreadable.get(failure.reason, 0) + 1
-            counts.l2_missed("unreadable")
+            self.memory.counts.is_unreadable(failure.reason)
         return frames
 
     def _fetch_many(self, keys: Sequence[str], type_: object) -> Steps[dict[str, Frame]]:
@@ -246,7 +247,17 @@ class Lookup:
         policy: Policy,
     ) -> bool:
         """Copy a fresh value up to L1 for what remains of its life; False when it is stale."""
-        return bool(self.promote_many({key: frame}, began, lambda _: pattern, policy))
+        counts = self.memory.counts
+        now = self.second.level2.now() if self.second is not None else 0.0
+        lives = _lives(frame, now, policy)
+        if lives is None:
+            counts.l2_missed("expired")
+            return False
+        counts.l2_hits += 1
+        if frame.load_seconds:
+            pattern.load_took(frame.load_seconds, here=False)
+        self.memory.keep(key, frame, began, lives, pattern, policy)
+        return True
 
     def promote_many(
         self,
@@ -256,23 +267,20 @@ class Lookup:
         policy: Policy,
     ) -> list[Put]:
         """Do as `promote` for several values, by key; give what of them was fresh."""
-        memory, second = self.memory, self.second
-        now = second.level2.now() if second is not None else 0.0
-        keeps_for = policy.keeps_for
+        counts = self.memory.counts
+        now = self.second.level2.now() if self.second is not None else 0.0
         fresh: list[Put] = []
         for key, frame in frames.items():
-            remaining = frame.expires - now
-            if remaining <= 0:
+            lives = _lives(frame, now, policy)
+            if lives is None:
                 continue
             pattern = pattern_of(key)
             if frame.load_seconds:
                 pattern.load_took(frame.load_seconds, here=False)
-            l1_ttl = frame.l1_ttl
-            life = remaining if l1_ttl is None or l1_ttl > remaining else l1_ttl
-            fresh.append((key, frame, pattern, life, remaining - life + keeps_for))
-        memory.counts.l2_hits += len(fresh)
-        memory.counts.l2_missed("expired", len(frames) - len(fresh))
-        memory.keep_many(fresh, began, policy)
+            fresh.append((key, frame, pattern, *lives))
+        counts.l2_hits += len(fresh)
+        counts.l2_missed("expired", len(frames) - len(fresh))
+        self.memory.keep_many(fresh, began, policy)
         return fresh
 
     def pattern_of(self, key: str, entry: Entry | None) -> PatternCounts:
@@ -336,6 +344,16 @@ class Lookup:
         left = stamps.expires - level2.now()
         is_void = marks.voids_frame(key, stamps.tags, stamps.created)
         return None if is_void or left <= 0 else left
+
+
+def _lives(frame: Frame, now: float, policy: Policy) -> tuple[float, float] | None:
+    """Give the seconds that a value is fresh in L1, and then stale; None where it is stale now."""
+    remaining = frame.expires - now
+    if remaining <= 0:
+        return None
+    l1_ttl = frame.l1_ttl
+    life = remaining if l1_ttl is None or l1_ttl > remaining else l1_ttl
+    return life, remaining - life + policy.keeps_for
 
 
 def take(entry: Entry) -> Any:

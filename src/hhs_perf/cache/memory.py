@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import threading
 from heapq import nlargest
 from typing import TYPE_CHECKING, Final
@@ -38,7 +37,7 @@ _MOST_LEARNED: Final = 100
 _MOST_GROUPS: Final = 2_000
 _MOST_DEPARTED: Final = 8_192
 # Under one hold of the lock, for which deletes wait.
-_KEPT_AT_ONCE: Final = 500
+_KEPT_AT_ONCE: Final = 100
 # From one learning of the hot keys to the next, in seconds.
 _LEARN_EVERY: Final = 10.0
 # One put of so many is timed.
@@ -91,7 +90,7 @@ class Memory:
         """Look for `key`, without counting; drop what is void."""
         entry = self.find(key)
         if entry is None:
-            return MISS, None, self.reasons((key,))[key]
+            return MISS, None, self.reason(key)
         group = entry.group
         if group.epoch != self.marks.epoch and not self._renew(key, entry):
             return MISS, None, "invalidated"
@@ -119,38 +118,74 @@ class Memory:
 
         False when the key was deleted, written or made void since `began`, or has no room.
         """
-        return self.keep_many([(key, frame, pattern, *lives)], began, policy) > 0
-
-    def keep_many(self, puts: Iterable[Put], began: tuple[int, int], policy: Policy) -> int:
-        """Do as `keep` for several keys, each once; give how many were kept."""
         if self._is_waiting:
-            return 0
+            return False
         now = self._now()
-        longest = DEAF_TTL if self._deaf_until is not None else math.inf
-        group: Group | None = None
+        life, stale = lives
+        if self._deaf_until is not None:
+            life = min(life, DEAF_TTL)
+        entry = self._entry(frame, now, (life, stale), pattern, policy, began[1])
+        with self.lock:
+            if self._has_left(key, entry, began):
+                self.counts.refused += 1
+                return False
+            if not self.store.put(key, entry):
+                return False
+            self._came(((key, entry),))
+        self._count_puts(1, now)
+        return True
+
+    def keep_many(self, puts: Iterable[Put], began: tuple[int, int], policy: Policy) -> None:
+        """Do as `keep` for several keys, each once."""
+        if self._is_waiting:
+            return
+        now = self._now()
+        is_deaf = self._deaf_until is not None
         entries: list[tuple[str, Entry]] = []
-        is_plain = policy.is_plain
+        group: Group | None = None
         for key, frame, pattern, life, stale in puts:
-            fresh = life if life < longest else longest
-            if is_plain and not frame.is_error and frame.note is None:
-                if group is None or group.pattern is not pattern or group.tags != frame.tags:
-                    group = self._group(pattern, frame.tags, policy, began[1])
+            fresh = min(life, DEAF_TTL) if is_deaf else life
+            if (
+                group is not None
+                and group.pattern is pattern
+                and group.tags == frame.tags
+                and not frame.is_error
+                and frame.note is None
+            ):
                 entry = Entry(frame.value, now + fresh, 0, group)
             else:
-                detail = Detail(began[1], pattern, frame.tags, policy)
-                entry = _detailed(frame, detail, now, (fresh, stale))
+                entry = self._entry(frame, now, (fresh, stale), pattern, policy, began[1])
+                group = None if isinstance(entry.group, Detail) else entry.group
             entries.append((key, entry))
         kept = 0
         for begin in range(0, len(entries), _KEPT_AT_ONCE):
             with self.lock:
                 kept += self._let_in(entries[begin : begin + _KEPT_AT_ONCE], began)
-        if kept:
-            counts = self.counts
-            due = (counts.l1_puts % _TIME_EACH + kept) // _TIME_EACH
-            counts.l1_puts += kept
-            if due:
-                counts.put_times.extend([(self._now() - now) / kept] * due)
-        return kept
+        self._count_puts(kept, now)
+
+    def _entry(
+        self,
+        frame: Frame,
+        now: float,
+        lives: tuple[float, float],
+        pattern: PatternCounts,
+        policy: Policy,
+        epoch: int,
+    ) -> Entry:
+        life, stale = lives
+        if policy.is_plain and not frame.is_error and frame.note is None:
+            group = self._group(pattern, frame.tags, policy, epoch)
+            return Entry(frame.value, now + life, 0, group)
+        detail = Detail(epoch, pattern, frame.tags, policy)
+        detail.fresh_until = now + life
+        detail.keep_until = now + life + stale
+        detail.note = frame.note
+        detail.is_error = frame.is_error
+        share = policy.eager_at
+        detail.eager_from = now + life * (1 if share is None else share)
+        # What has to be looked at on every hit never passes as plain.
+        looked_at = frame.is_error or policy.copy == "on_read"
+        return Entry(frame.value, _NEVER if looked_at else detail.eager_from, 0, detail)
 
     def _let_in(self, entries: list[tuple[str, Entry]], began: tuple[int, int]) -> int:
         """Store what was neither deleted, written nor made void since `began`; give how many."""
@@ -161,12 +196,23 @@ class Memory:
         too_large = self.store.put_many(entries)
         if too_large:
             entries = [item for item in entries if item[0] not in too_large]
+        self._came(entries)
+        return len(entries)
+
+    def _came(self, entries: Iterable[tuple[str, Entry]]) -> None:
         departed = self._departed
         for key, entry in entries:
             entry.group.pattern.puts += 1
             if key in departed:
                 departed[key] = -abs(departed[key])
-        return len(entries)
+
+    def _count_puts(self, puts: int, started: float) -> None:
+        """Count them, and now and then how long each took."""
+        counts = self.counts
+        due = (counts.l1_puts % _TIME_EACH + puts) // _TIME_EACH
+        counts.l1_puts += puts
+        if due:
+            counts.put_times.extend([(self._now() - started) / puts] * due)
 
     def _has_left(self, key: str, entry: Entry, began: tuple[int, int]) -> bool:
         sequence, epoch = began
@@ -346,17 +392,11 @@ class Memory:
             self._groups[key] = group
         return group
 
-    def reasons(self, keys: Iterable[str]) -> dict[str, MissReason]:
-        """Say why there are no entries of `keys`."""
-        departed, was_evicted = self._departed, self.store.was_evicted
-        return {
-            key: "invalidated"
-            if departed.get(key, 0) > 0
-            else "evicted"
-            if was_evicted(key)
-            else "absent"
-            for key in keys
-        }
+    def reason(self, key: str) -> MissReason:
+        """Say why there is no entry of `key`."""
+        if self._departed.get(key, 0) > 0:
+            return "invalidated"
+        return "evicted" if self.store.was_evicted(key) else "absent"
 
     def _harvested(self, key: str, entry: Entry, hits: int) -> None:
         self.counts.l1_hits += hits
@@ -365,21 +405,6 @@ class Memory:
             self.hot.add(key, hits)
         elif self._candidates is not None:
             self._candidates.append((hits, key))
-
-
-def _detailed(frame: Frame, detail: Detail, now: float, lives: tuple[float, float]) -> Entry:
-    """Make an entry that has a group of its own."""
-    life, stale = lives
-    policy = detail.policy
-    detail.fresh_until = now + life
-    detail.keep_until = now + life + stale
-    detail.note = frame.note
-    detail.is_error = frame.is_error
-    share = policy.eager_at
-    detail.eager_from = now + life * (1 if share is None else share)
-    # What has to be looked at on every hit never passes as plain.
-    looked_at = frame.is_error or policy.copy == "on_read"
-    return Entry(frame.value, _NEVER if looked_at else detail.eager_from, 0, detail)
 
 
 def _shorten(entry: Entry, until: float) -> None:

@@ -75,9 +75,7 @@ class ScanStore(Generic[K]):
     def put_many(self, items: Iterable[tuple[K, Entry]]) -> list[K]:
         """Do as `put` for several keys, each once; gives those that then hold nothing."""
         bound, is_sized = self._bound, self._sizes is not None
-        sized = [
-            (key, entry, self._size_of(key, entry) if is_sized else 1) for key, entry in items
-        ]
+        sized = [(key, entry, self._size_of(key, entry) if is_sized else 1) for key, entry in items]
         refused = [key for key, _, size in sized if size > bound]
         if refused:
             for key in refused:

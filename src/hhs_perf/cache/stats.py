@@ -232,6 +232,11 @@ class Counts:
         self.l2_misses += times
         self.l2_reasons[reason] += times
 
+    def is_unreadable(self, reason: str) -> None:
+        """Count bytes of L2 that could not be read."""
+        self.unreadable[reason] = self.unreadable.get(reason, 0) + 1
+        self.l2_missed("unreadable")
+
     def missed(self, reason: MissReason) -> None:
         """Count a lookup that no level answered."""
         self.misses += 1

@@ -292,7 +292,7 @@ class TieredCache:
         """Cache what a function returns, by its arguments; `def` and `async def` alike.
 
         `key` is a template such as `"account:{account_id}"`; without one the key is made of the
-        function's name and all arguments. `type` is by default what the function's annotation
+        function's name and all arguments. `tags` may have the same fields. `type` is by default what the function's annotation
         says that it returns. `version` tells the values of this version of the function from
         those of others.
         """
@@ -356,7 +356,7 @@ class TieredCache:
         return report_of(self.core, self.warming.results())
 
     def close(self) -> None:
-        """End the background thread and the connections; the cache goes on with L1 alone.
+        """End the background thread and the connections; whoever goes on opens them again.
 
         Tasks close the connections of their event loop with `await cache.aio.close()`.
         """

@@ -12,6 +12,7 @@ __all__ = ["Together"]
 
 Q = TypeVar("Q")
 A = TypeVar("A")
+T = TypeVar("T")
 
 
 class Together(Generic[Q, A]):
@@ -34,17 +35,30 @@ class Together(Generic[Q, A]):
         self._many = many
         self._start = start
         self._is_busy = False
-        self._queue: list[tuple[Q, asyncio.Future[A]]] = []
+        # Questions with who waits for their answers, a list of them or the only one.
+        self._queue: list[tuple[Sequence[Q], bool, asyncio.Future[Any]]] = []
 
     async def ask(self, question: Q) -> A:
-        """Give the answer to `question`."""
+        """Give the answer to a question."""
         if self._is_busy:
-            waiter: asyncio.Future[A] = asyncio.get_running_loop().create_future()
-            self._queue.append((question, waiter))
-            return await waiter
+            return await self._wait((question,), is_one=True)  # type: ignore[no-any-return]
+        return await self._go_first(self._one(question))
+
+    async def ask_many(self, questions: Sequence[Q]) -> Sequence[A]:
+        """Give the answers to several questions, in their order."""
+        if self._is_busy:
+            return await self._wait(questions, is_one=False)  # type: ignore[no-any-return]
+        return await self._go_first(self._many(questions))
+
+    def _wait(self, questions: Sequence[Q], *, is_one: bool) -> asyncio.Future[Any]:
+        waiter: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._queue.append((questions, is_one, waiter))
+        return waiter
+
+    async def _go_first(self, answer: Awaitable[T]) -> T:
         self._is_busy = True
         try:
-            return await self._one(question)
+            return await answer
         except Exception as exc:
             self._fail(exc)
             raise
@@ -59,21 +73,24 @@ class Together(Generic[Q, A]):
             while self._queue:
                 queue, self._queue = self._queue, []
                 try:
-                    answers = await self._many([question for question, _ in queue])
+                    answers = await self._many([each for asked, _, _ in queue for each in asked])
                 except BaseException as exc:
                     self._queue += queue
                     self._fail(exc)
                     if not isinstance(exc, Exception):
                         raise
                 else:
-                    for (_, waiter), answer in zip(queue, answers, strict=True):
+                    begin = 0
+                    for asked, is_one, waiter in queue:
+                        end = begin + len(asked)
                         if not waiter.done():
-                            waiter.set_result(answer)
+                            waiter.set_result(answers[begin] if is_one else answers[begin:end])
+                        begin = end
         finally:
             self._is_busy = False
 
     def _fail(self, error: BaseException) -> None:
         queue, self._queue = self._queue, []
-        for _, waiter in queue:
+        for _, _, waiter in queue:
             if not waiter.done():
                 waiter.set_exception(error)

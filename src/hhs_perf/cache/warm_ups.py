@@ -53,11 +53,12 @@ class WarmResult:
 
 @attrs.define(kw_only=True, eq=False)
 class WarmUp:
-    """A warm-up: what it does, how it stands, when it is due, the latest request answered."""
+    """A warm-up: what it does, how it stands, when it is due, the requests heard and answered."""
 
     warm: Warmer
     result: WarmResult
     due: float = math.inf
+    heard: str = ""
     request: str = ""
 
     def row(self) -> WarmUpRow:

@@ -169,12 +169,17 @@ class Warming:
         request, name = message[:_REQUEST], message[_REQUEST:]
         if not (request.isascii() and request.isdigit()):
             return
+        active: list[str] = []
         with self._lock:
-            chosen = [each for each in self._warm_ups if name in ("", each)]
-            active = [each for each in chosen if self._is_active(each)]
-            for each in chosen:
-                if each not in active:
-                    self._warm_ups[each].request = request
+            for each, warm_up in self._warm_ups.items():
+                # Who asks does so again until all have answered.
+                if name not in ("", each) or request <= warm_up.heard:
+                    continue
+                warm_up.heard = request
+                if self._is_active(each):
+                    active.append(each)
+                else:
+                    warm_up.request = request
         for each in active:
             self._queue.put(Order(name=each, since=int(request) / 1e6, request=request))
 

@@ -39,6 +39,7 @@ __all__ = ["run_invalidate", "run_stats", "run_warm"]
 
 _ANSWER_WITHIN: Final = 5.0
 _LOOK_EVERY: Final = 0.1
+_ASK_AGAIN: Final = 1.0
 _ENDED: Final = frozenset({"done", "failed", "off"})
 
 
@@ -241,6 +242,7 @@ def _awaited(
     """Wait until all have answered, or for so long; those that have not say so."""
     clock = SystemClock()
     until = clock.monotonic() + timeout
+    again = clock.monotonic() + _ASK_AGAIN
     with _progress("Waiting for processes", len(asked)) as seen:
         answered = 0
         while True:
@@ -259,6 +261,10 @@ def _awaited(
                     each or attrs.evolve(before, state="no answer", seconds=None, error=None)
                     for each, before in zip(found, asked, strict=True)
                 ]
+            if clock.monotonic() > again:  # a link may have been lost, or not be there yet
+                again += _ASK_AGAIN
+                for name, request in requests.items():
+                    inspector.board.ask_to_warm(name, request)
             Event().wait(_LOOK_EVERY)
 
 

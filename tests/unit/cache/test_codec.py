@@ -398,7 +398,7 @@ def test_values_above_the_size_are_compressed_where_it_helps() -> None:
 
 def compressed(raw: bytes, size: int) -> bytes:
     payload = size.to_bytes(4, "little") + raw
-    head = _framing._HEAD.pack(_framing._PREFIX, 1, 0.0, 1.0, 1.0, math.inf, 0.0, 0, len(payload))
+    head = _framing._HEAD.pack(_framing.PREFIX, 1, 0.0, 1.0, 1.0, math.inf, 0.0, 0, len(payload))
     return head + payload
 
 

@@ -80,3 +80,17 @@ def test_small_changes_of_size_change_nothing() -> None:
         assert ghost.capacity == 100
     ghost.clear()
     assert 99 not in ghost
+
+
+def test_bytes_of_two_others_are_not_taken_for_a_key() -> None:
+    ghost = ghost_of(4, range(1))
+    mark = bytes(ghost._table[12:])
+    ghost._table[4:12] = b"..." + mark + b"."
+    ghost._table[12:] = b"...."
+    assert 0 not in ghost
+    assert not ghost.discard(0)
+    ghost._table[12:] = mark
+    assert 0 in ghost
+    assert ghost.discard(0)
+    assert 0 not in ghost
+    assert bytes(ghost._table) == bytes(8) + b"..." + mark + b"."

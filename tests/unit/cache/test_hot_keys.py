@@ -298,7 +298,7 @@ def test_a_file_that_is_damaged_is_ignored_and_counted(
 ) -> None:
     (tmp_path / "hot-keys-default.bin").write_bytes(damage)
     cache = run(state_dir=tmp_path)
-    assert frequent(cache).note == "0 of 0 keys are warm"
+    assert frequent(cache).note == "no keys are known yet"
     assert sum(cache.core.memory.counts.unreadable.values()) == 1
     account, _ = accounts_of(cache)
     visit(cache, account, {1: 5})
@@ -402,6 +402,6 @@ def test_a_list_that_somebody_else_signed_is_not_obeyed(
     first.close()
     second = run(redis=valkey_url, namespace=namespace, codec=SIGNED)
     _, loaded = accounts_of(second)
-    assert frequent(second).note == "0 of 0 keys are warm"
+    assert frequent(second).note == "no keys are known yet"
     assert loaded == []
     assert second.core.memory.counts.unreadable == {"mac": 1}

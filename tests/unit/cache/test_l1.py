@@ -96,6 +96,31 @@ class TestEveryStore:
         store.put("c", entry("abcdef"))
         assert [key for key, _ in store.entries()] == ["c"]
 
+    def test_many_are_put_as_one_by_one(self, make) -> None:
+        store, single = make(4), make(4)
+        told: list[str] = []
+        store.on_evict = lambda key, _: told.append(key)
+        items = [(str(n), entry(n)) for n in range(3)]
+        assert store.put_many(items) == []
+        assert [store.find(key) for key, _ in items] == [kept for _, kept in items]
+        more = [(str(n), entry(10 + n)) for n in (1, 7, 8, 9)]
+        assert store.put_many(iter(more)) == []
+        for key, kept in [*items, *more]:
+            single.put(key, Entry(kept.value, math.inf, 0, GROUP))
+        assert store.currsize == len(store) == 4
+        assert store.evictions == len(told) == single.evictions == 2
+        if isinstance(store, S3FIFOCache):
+            assert dict(store) == dict(single)
+        assert store.put_many([]) == []
+
+    def test_of_many_those_that_are_too_large_are_told_and_hold_nothing(self, make) -> None:
+        store = make(5, getsizeof=len)
+        store.put("a", entry("abc"))
+        assert store.put_many([("a", entry("abcdef")), ("b", entry("ab")), ("c", entry("abcdef"))])
+        assert [key for key, _ in store.entries()] == ["b"]
+        assert store.put_many([("b", entry("abcdef")), ("c", entry("abcdef"))]) == ["b", "c"]
+        assert (len(store), store.currsize) == (0, 0)
+
     def test_every_hit_is_harvested_once(self, make) -> None:
         store = make(4)
         told: dict[str, int] = {}

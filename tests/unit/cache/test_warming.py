@@ -402,6 +402,7 @@ def test_a_cache_that_nobody_holds_is_collected(clock: FakeClock) -> None:
     wait_until(is_gone, "the collection")
 
 
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 def test_a_forked_child_warms_itself(make: Make) -> None:
     """Its memory begins empty, and it has none of the parent's threads."""
     cache, loads = make(), Loads()
@@ -550,6 +551,20 @@ def test_a_request_on_the_backplane_runs_warm_ups_by_name(valkey_url: str, names
     assert (
         Board(TieredCache(valkey_url, namespace=namespace, l2_timeout=5.0).core).processes() == ()
     )
+
+
+def test_a_request_that_is_heard_again_is_done_once(valkey_url: str, namespace: str) -> None:
+    """Who asks does so again until all have answered."""
+    cache, loads = TieredCache(valkey_url, namespace=namespace, l2_timeout=5.0), Loads()
+    cache.warm("a", loads)
+    for request in ("1700000000000001", "1700000000000001", "1700000000000000"):
+        cache.warming.asked(f"{request}a")
+        settle(cache, "a")
+        cache.warming._queue.clear(5)
+    assert loads.count == 1
+    cache.warming.asked("1700000000000002")
+    settle(cache, "a", 2)
+    cache.close()
 
 
 @pytest.mark.parametrize("message", ["", "x", "1700000000000000nobody", "²" * 16, "9" * 16 + "\0"])
