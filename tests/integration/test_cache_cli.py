@@ -274,7 +274,7 @@ def test_a_failure_is_exit_status_1(
 ) -> None:
     fleet_of(make, 1, [])
     status, told = run("warm")
-    assert status == 1
+    assert status == 1, told
     [broken] = [each for each in told["warm_ups"] if each["name"] == "broken"]
     assert (broken["state"], broken["error"]) == ("failed", "ZeroDivisionError")
 

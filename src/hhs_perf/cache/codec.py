@@ -71,6 +71,7 @@ class Stamps:
     expires: float
     keep_until: float
     tags: tuple[str, ...]
+    is_error: bool
 
 
 class Codec:
@@ -197,7 +198,13 @@ class Codec:
         _, _, created, expires, keep_until, _, _, extras_size, _ = head
         extras = data[HEAD_SIZE : HEAD_SIZE + extras_size]
         _, tags = unpacked_extras(extras) if extras else _NO_EXTRAS
-        return Stamps(created=created, expires=expires, keep_until=keep_until, tags=tags)
+        return Stamps(
+            created=created,
+            expires=expires,
+            keep_until=keep_until,
+            tags=tags,
+            is_error=flags & ERROR != 0,
+        )
 
     def _value(self, flags: int, payload: bytes, type_: object) -> object:
         if flags & COMPRESSED:

@@ -308,10 +308,10 @@ class Lookup:
         memory = self.memory
         if self.second is not None:
             left = yield from self._remaining_below(key, self.second)
-            if self.second.level2.breaker.is_closed:
+            if left is not None:
                 return left
         state, entry, _ = memory.look(key)
-        if entry is None or state in (MISS, STALE):
+        if entry is None or state in (MISS, STALE) or is_error(entry):
             return None
         group = entry.group
         until = group.fresh_until if isinstance(group, Detail) else entry.expires
@@ -319,9 +319,9 @@ class Lookup:
 
     def contains(self, key: str) -> Steps[bool]:
         """Tell whether `key` has a fresh value in either level; count nothing."""
-        state, _, _ = self.memory.look(key)
-        if state in (FRESH, REFRESH):
-            return True
+        state, entry, _ = self.memory.look(key)
+        if entry is not None and state in (FRESH, REFRESH):
+            return not is_error(entry)
         return self.second is not None and (yield from self.remaining(key)) is not None
 
     def _remaining_below(self, key: str, second: Second) -> Steps[float | None]:
@@ -343,7 +343,7 @@ class Lookup:
             return None
         left = stamps.expires - level2.now()
         is_void = marks.voids_frame(key, stamps.tags, stamps.created)
-        return None if is_void or left <= 0 else left
+        return None if is_void or stamps.is_error or left <= 0 else left
 
 
 def _lives(frame: Frame, now: float, policy: Policy) -> tuple[float, float] | None:

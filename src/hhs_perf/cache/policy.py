@@ -40,11 +40,6 @@ def _ttl(_: object, field: attrs.Attribute[Any], value: float | None) -> None:
         check_ttl(value, field.name)
 
 
-def _ttl_or_none_at_all(_: object, field: attrs.Attribute[Any], value: float | None) -> None:
-    if value != 0:
-        _ttl(_, field, value)
-
-
 def _span(_: object, field: attrs.Attribute[Any], value: float) -> None:
     if not 0 <= value <= LONGEST_TTL:
         raise ValueError(f"{field.name}: must be between 0 and 30 days in seconds, got {value!r}")
@@ -120,14 +115,13 @@ class Policy:
 class Loaded(Generic[T]):
     """What a loader returns to say more than the value.
 
-    `ttl` in seconds and `tags` stand in place of those of the call; with `ttl=0` the value is not
-    kept. `note` is kept beside the
+    `ttl` in seconds and `tags` stand in place of those of the call; `note` is kept beside the
     value and handed back in `previous()`: an ETag or a revision. With `keep=False` the value goes
     to those who wait for it in this process, and is not kept.
     """
 
     value: T
-    ttl: float | None = attrs.field(default=None, kw_only=True, validator=_ttl_or_none_at_all)
+    ttl: float | None = attrs.field(default=None, kw_only=True, validator=_ttl)
     tags: Iterable[str] | None = attrs.field(default=None, kw_only=True)
     note: str | None = attrs.field(default=None, kw_only=True)
     keep: bool = attrs.field(default=True, kw_only=True)

@@ -141,9 +141,6 @@ class Storing:
 
     def store(self, flight: Flight, request: LoadRequest, frame: Frame) -> Steps[None]:
         """Keep what was loaded, unless its key was deleted since the load began."""
-        if frame.l1_ttl == 0:  # the loader wants it so
-            yield from self.release(flight)
-            return
         second, token = self._second, flight.token
         if (
             second is not None

@@ -292,9 +292,9 @@ class TieredCache:
         """Cache what a function returns, by its arguments; `def` and `async def` alike.
 
         `key` is a template such as `"account:{account_id}"`; without one the key is made of the
-        function's name and all arguments. `tags` may have the same fields. `type` is by default what the function's annotation
-        says that it returns. `version` tells the values of this version of the function from
-        those of others.
+        function's name and all arguments. `tags` may have the same fields, `"user:{user_id}"`.
+        `type` is by default what the function's annotation says that it returns. `version` tells
+        the values of this version of the function from those of others.
         """
         return decorate(
             self.core,

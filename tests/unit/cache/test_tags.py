@@ -1,10 +1,10 @@
-"""Tags that name arguments, and values that a loader does not want kept."""
+"""Tags that name arguments."""
 
 from __future__ import annotations
 
 import pytest
 
-from hhs_perf.cache import Loaded, TieredCache
+from hhs_perf.cache import TieredCache
 from hhs_perf.exceptions import CacheKeyError
 
 
@@ -57,21 +57,3 @@ def test_a_tag_with_an_unknown_field_is_refused_at_decoration(cache):
         @cache.cached(tags=["user:{user_id}"])
         def profile(who):
             return who
-
-
-def test_a_loader_may_want_its_value_not_kept(cache):
-    """With a ttl of 0 every call loads, and the value reaches its callers all the same."""
-    values = iter([Loaded(None, ttl=0), Loaded(2, ttl=0), 3])
-    assert [cache.get_or_load("k", lambda: next(values)) for _ in range(4)] == [None, 2, 3, 3]
-
-
-def test_a_value_not_kept_gives_its_lease_back(valkey_url, namespace):
-    """The next process does not wait for a value that never comes."""
-    one, two = (TieredCache(valkey_url, namespace=namespace) for _ in range(2))
-    try:
-        assert one.get_or_load("k", lambda: Loaded(1, ttl=0)) == 1
-        assert two.get_or_load("k", lambda: 2) == 2
-        assert one.get_or_load("k", lambda: 3) == 2
-    finally:
-        one.close()
-        two.close()
