@@ -195,7 +195,7 @@ class Codec:
     def peek(self, namespace: str, key: str, data: bytes) -> Stamps:
         """Read stamps and tags alone, verified where there are keys; raises as `decode` does."""
         head = opened(data, self._signer, namespace, key)
-        _, _, created, expires, keep_until, _, _, extras_size, _ = head
+        _, flags, created, expires, keep_until, _, _, extras_size, _ = head
         extras = data[HEAD_SIZE : HEAD_SIZE + extras_size]
         _, tags = unpacked_extras(extras) if extras else _NO_EXTRAS
         return Stamps(

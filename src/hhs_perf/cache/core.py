@@ -10,6 +10,7 @@ from attrs import evolve
 from .._clock import Timeline
 from .._fork import renew_after_fork
 from ..exceptions import ConfigurationError
+from .bulk import BulkLookup
 from .calls import Calls
 from .drive import run_async
 from .entry import HIT
@@ -69,6 +70,7 @@ class Core:
         second = None if self.below is None else self.below.second
         raises = options.on_l2_error == "raise"
         self.lookup = Lookup(self.memory, second, PLAIN, timeline.now, raises=raises)
+        self.bulk = BulkLookup(self.lookup)
         lives = Lives(l1_ttl=options.l1_ttl, l2_ttl=options.l2_ttl, has_l2=second is not None)
         keep_lease = None if self.below is None else self.below.coherence.keep_lease
         leader = Leader(self.lookup, self.flights, Storing(self.lookup, lives), keep_lease)
@@ -123,7 +125,7 @@ class Core:
 
     def finding_many(self, keys: Iterable[str], type_: Any) -> Steps[dict[str, Any]]:
         """Find several values."""
-        return self.lookup.get_many(checked_keys(keys), type_)
+        return self.bulk.get_many(checked_keys(keys), type_)
 
     def setting(
         self,
@@ -173,11 +175,11 @@ class Core:
 
     def finding_together(self, key: str, default: Any, type_: Any) -> Awaitable[Any]:
         """Find a value that L1 has not, together with what other tasks look for meanwhile."""
-        link, lookup = self.links.current(), self.lookup
+        link, lookup, bulk = self.links.current(), self.lookup, self.bulk
         if link.lookups is None:
             link.lookups = Together(
                 lambda question: run_async(lookup.get(*question), link),
-                lambda questions: run_async(answers_to(lookup, questions), link),
+                lambda questions: run_async(answers_to(bulk, questions), link),
                 link.keep_task,
             )
         return link.lookups.ask((checked_key(key), default, type_))

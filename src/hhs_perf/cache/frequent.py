@@ -15,7 +15,7 @@ from .settling import settled
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from .codec import Codec, Frame
+    from .codec import Codec
     from .core import Core
     from .drive import Steps
     from .hot_store import HotStore
@@ -140,22 +140,10 @@ class Frequent:
 
 def _promoting(core: Core, second: Second, keys: Sequence[str]) -> Steps[int]:
     """Copy up from L2 what is there; what was stored with a type only its callers can read."""
-    lookup, memory, marks = core.lookup, core.memory, core.memory.marks
-    began, is_heard = memory.began(), second.listens()
+    began, is_heard = core.memory.began(), second.listens()
     raws = yield from second.level2.read_many(keys, is_heard=is_heard)
-    frames: dict[str, Frame] = {}
-    for key, raw in zip(keys, raws, strict=True):
-        try:
-            if raw is not None:
-                frames[key] = second.codec.decode(second.namespace, key, raw, None)
-        except CacheCodecError:
-            continue
-    tags = dict.fromkeys(tag for frame in frames.values() for tag in frame.tags)
-    asked = marks.unknown(tags) if is_heard else list(tags)
-    if asked:
-        yield from second.level2.ask_tags(asked)
-    return sum(
-        lookup.promote(key, frame, began, lookup.pattern_of(key, None), lookup.plain)
-        for key, frame in frames.items()
-        if not frame.is_error and not marks.voids_frame(key, frame.tags, frame.created)
-    )
+    held = [(key, raw) for key, raw in zip(keys, raws, strict=True) if raw is not None]
+    frames, _ = second.codec.decode_many(second.namespace, held)
+    yield from core.bulk.sift(second, frames, is_heard=is_heard)
+    values = {key: frame for key, frame in frames.items() if not frame.is_error}
+    return len(core.bulk.promote(values, began, core.memory.patterns.of_key))

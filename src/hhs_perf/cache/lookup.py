@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import copy
 import logging
-from collections import Counter
-from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
 from ..exceptions import CacheCodecError
@@ -14,18 +12,18 @@ from .l2 import L2Down, unreachable
 from .memory import FRESH, MISS, REFRESH, STALE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable
 
     from .backplane import Backplane
     from .codec import Codec, Frame
     from .drive import Steps
     from .entry import Entry
     from .l2 import Level2
-    from .memory import Memory, Put
+    from .memory import Memory
     from .policy import Policy
     from .stats import MissReason, PatternCounts
 
-__all__ = ["Lookup", "Second", "copied", "usable_as_stale"]
+__all__ = ["Lookup", "Second", "copied", "is_error", "lives_in_l1", "take", "usable_as_stale"]
 
 _LOG: Final = logging.getLogger("hhs_perf.cache")
 
@@ -93,63 +91,6 @@ class Lookup:
         self.missed(key, entry, reason)
         return default
 
-    def get_many(self, keys: Sequence[str], type_: object) -> Steps[dict[str, object]]:
-        """Find those of `keys` that have a value."""
-        memory = self.memory
-        began = memory.began()
-        found, rest, stale = self._look_for(keys)
-        if self.second is not None and rest:
-            frames = yield from self._fetch_many(list(rest), type_)
-            for key in [key for key, frame in frames.items() if frame.is_error]:
-                # As in `get`: it was found that there is nothing to be found.
-                memory.counts.l2_hits += 1
-                memory.counts.hits += 1
-                del frames[key], rest[key]
-            pattern_of = memory.patterns.of_key
-            if stale:
-                pattern_of = lambda key: self.pattern_of(key, stale.get(key))  # noqa: E731
-            promoted = self.promote_many(frames, began, pattern_of, self.plain)
-            memory.counts.hits += len(promoted)
-            for key, frame, pattern, _, _ in promoted:
-                pattern.l2_hits += 1
-                found[key] = frame.value
-                del rest[key]
-            rest.update(dict.fromkeys(frames.keys() & rest.keys(), "expired"))
-        for key, reason in rest.items():
-            self.missed(key, stale.get(key), reason)
-        return found
-
-    def _look_for(
-        self, keys: Sequence[str]
-    ) -> tuple[dict[str, object], dict[str, MissReason], dict[str, Entry]]:
-        """Find those of `keys` that L1 can answer; give why not the others, and what is stale."""
-        memory, marks = self.memory, self.memory.marks
-        find, now = memory.find, memory.now()
-        found: dict[str, object] = {}
-        rest: dict[str, MissReason] = {}
-        stale: dict[str, Entry] = {}
-        for key in dict.fromkeys(keys):
-            entry = find(key)
-            if entry is None:
-                rest[key] = memory.reason(key)
-            elif entry.expires > now and entry.group.epoch == marks.epoch:
-                entry.hits += HIT
-                found[key] = entry.value
-            else:
-                state, entry, reason = memory.look(key)
-                if entry is None:
-                    rest[key] = reason
-                elif state == STALE:
-                    rest[key] = reason
-                    stale[key] = entry
-                else:
-                    value = take(entry)
-                    if not is_error(entry):
-                        found[key] = value
-        for reason, times in Counter(rest.values()).items():
-            memory.counts.l1_missed(reason, times)
-        return found, rest, stale
-
     def fetch(self, key: str, type_: object) -> Steps[tuple[Frame | None, bytes | None]]:
         """Read `key` in L2; give what is not void, fresh or not, and the bytes in any case."""
         second = self.second
@@ -204,40 +145,6 @@ class Lookup:
             self.memory.counts.is_unreadable(exc.reason)
             return None
 
-    def _decode_many(
-        self, second: Second, held: Sequence[tuple[str, bytes]], type_: object
-    ) -> dict[str, Frame]:
-        self.memory.counts.bytes_read += sum([len(raw) for _, raw in held])
-        frames, failures = second.codec.decode_many(second.namespace, held, type_)
-        for failure in failures.values():
-            self.memory.counts.is_unreadable(failure.reason)
-        return frames
-
-    def _fetch_many(self, keys: Sequence[str], type_: object) -> Steps[dict[str, Frame]]:
-        second = self.second
-        if second is None:
-            return {}
-        marks = self.memory.marks
-        try:
-            is_heard = second.listens()
-            raws = yield from second.level2.read_many(keys, is_heard=is_heard)
-            held = [(key, raw) for key, raw in zip(keys, raws, strict=True) if raw is not None]
-            self.memory.counts.l2_missed("absent", len(keys) - len(held))
-            frames = self._decode_many(second, held, type_)
-            tagged = [frame.tags for frame in frames.values() if frame.tags]
-            tags = dict.fromkeys(chain.from_iterable(tagged))
-            asked = marks.unknown(tags) if is_heard else list(tags)
-            if asked:
-                yield from second.level2.ask_tags(asked)
-        except L2Down as exc:
-            if self.raises:
-                raise unreachable(exc) from exc
-            return {}
-        for key in marks.void_among(frames):
-            self.memory.counts.l2_missed("invalidated")
-            del frames[key]
-        return frames
-
     def promote(
         self,
         key: str,
@@ -249,7 +156,7 @@ class Lookup:
         """Copy a fresh value up to L1 for what remains of its life; False when it is stale."""
         counts = self.memory.counts
         now = self.second.level2.now() if self.second is not None else 0.0
-        lives = _lives(frame, now, policy)
+        lives = lives_in_l1(frame, now, policy)
         if lives is None:
             counts.l2_missed("expired")
             return False
@@ -258,30 +165,6 @@ class Lookup:
             pattern.load_took(frame.load_seconds, here=False)
         self.memory.keep(key, frame, began, lives, pattern, policy)
         return True
-
-    def promote_many(
-        self,
-        frames: Mapping[str, Frame],
-        began: tuple[int, int],
-        pattern_of: Callable[[str], PatternCounts],
-        policy: Policy,
-    ) -> list[Put]:
-        """Do as `promote` for several values, by key; give what of them was fresh."""
-        counts = self.memory.counts
-        now = self.second.level2.now() if self.second is not None else 0.0
-        fresh: list[Put] = []
-        for key, frame in frames.items():
-            lives = _lives(frame, now, policy)
-            if lives is None:
-                continue
-            pattern = pattern_of(key)
-            if frame.load_seconds:
-                pattern.load_took(frame.load_seconds, here=False)
-            fresh.append((key, frame, pattern, *lives))
-        counts.l2_hits += len(fresh)
-        counts.l2_missed("expired", len(frames) - len(fresh))
-        self.memory.keep_many(fresh, began, policy)
-        return fresh
 
     def pattern_of(self, key: str, entry: Entry | None) -> PatternCounts:
         """Give the counts that `key` belongs to."""
@@ -346,7 +229,7 @@ class Lookup:
         return None if is_void or stamps.is_error or left <= 0 else left
 
 
-def _lives(frame: Frame, now: float, policy: Policy) -> tuple[float, float] | None:
+def lives_in_l1(frame: Frame, now: float, policy: Policy) -> tuple[float, float] | None:
     """Give the seconds that a value is fresh in L1, and then stale; None where it is stale now."""
     remaining = frame.expires - now
     if remaining <= 0:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from .bulk import BulkLookup
     from .drive import Steps
-    from .lookup import Lookup
 
 __all__ = ["Question", "answers_to"]
 
@@ -16,7 +16,7 @@ Question = tuple[str, Any, Any]
 """A key that is looked up, the default, and the type of its value."""
 
 
-def answers_to(lookup: Lookup, questions: Sequence[Question]) -> Steps[list[Any]]:
+def answers_to(bulk: BulkLookup, questions: Sequence[Question]) -> Steps[list[Any]]:
     """Give what `Lookup.get` would answer to each of them.
 
     For each type there is one reading; a key that several ask for counts as looked up once.
@@ -27,7 +27,7 @@ def answers_to(lookup: Lookup, questions: Sequence[Question]) -> Steps[list[Any]
     answers: list[Any] = [None] * len(questions)
     for asked in groups.values():
         _, (_, _, type_) = asked[0]
-        found = yield from lookup.get_many([key for _, (key, _, _) in asked], type_)
+        found = yield from bulk.get_many([key for _, (key, _, _) in asked], type_)
         for place, (key, default, _) in asked:
             answers[place] = found.get(key, default)
     return answers

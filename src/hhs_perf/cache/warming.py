@@ -77,6 +77,8 @@ class Warming:
             store = FileStore(state_dir, core.namespace)
         self._frequent = Frequent(core, codec, store, self._wall)
         self._queue = WarmQueue(workers, self._run)
+        # Held while this process's row is written.
+        self._telling = threading.Lock()
         # Guards the fields below.
         self._lock = threading.Lock()
         self._warm_ups: dict[str, WarmUp] = {}
@@ -215,10 +217,12 @@ class Warming:
         if was_started:
             self._learn()
             if self._board is not None:
-                self._try(self._board.leave)
+                with self._telling:
+                    self._try(self._board.leave)
 
     def after_fork_in_child(self) -> None:
         """Know nothing of the parent's runs; all run again at the first turn."""
+        self._telling = threading.Lock()
         self._lock = threading.Lock()
         self._queue.after_fork_in_child()
         self._runs_anew = self._is_started
@@ -289,8 +293,12 @@ class Warming:
 
     def _tell(self) -> None:
         board = self._board
-        if board is not None and self._is_started:
-            self._try(lambda: board.tell(self._rows()))
+        if board is None:
+            return
+        # One after the other, or an older row could take the place of a newer one.
+        with self._telling:
+            if self._is_started:
+                self._try(lambda: board.tell(self._rows()))
 
     def _rows(self) -> tuple[WarmUpRow, ...]:
         with self._lock:
