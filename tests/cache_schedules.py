@@ -65,9 +65,7 @@ class Operation:
             self._go_on(answer, raised)
 
     def _waits(self) -> bool:
-        return (
-            self._request is not None and self._request[0] == "wait" and self._answer is _NOTHING
-        )
+        return self._request is not None and self._request[0] == "wait" and self._answer is _NOTHING
 
     def _do(self) -> None:
         verb, arguments = self._request

@@ -92,12 +92,15 @@ def links_of(cache: TieredCache) -> int:
 
 @contextlib.contextmanager
 def open_cache(*args: Any, **kwargs: Any) -> Iterator[TieredCache]:
-    """Make a cache and close it."""
+    """Make a cache and close it, without waiting for its thread to look up."""
     cache = TieredCache(*args, **kwargs)
     try:
         yield cache
     finally:
-        cache.close()
+        if cache.has_l2:
+            threading.Thread(target=cache.close).start()
+        else:
+            cache.close()
 
 
 class Bus:

@@ -113,7 +113,9 @@ def test_no_trouble_reaches_a_caller(cache: TieredCache, proxy: ChaosProxy, how:
         assert until_open < OPEN_WITHIN
         assert each < EACH_WITHIN
     do_everything(cache, "after")
-    assert cache.get_or_load("again", lambda: 1) == 1
+    assert cache.get_or_load("again", lambda: 1, ttl=100) == 1
+    entry = cache.core.memory.find("again")
+    assert entry.expires - cache.core.memory.now() > 90, "lives are not shortened any more"
     with redis.Redis.from_url(proxy.url) as client:
         assert client.exists(f"hhs:{cache.namespace}:{{k:again}}") == 1
 
@@ -177,7 +179,7 @@ def test_l1_keeps_serving(cache: TieredCache, proxy: ChaosProxy, how: str) -> No
     assert cache.get("j") == 1
 
 
-@pytest.mark.parametrize("how", ["refuse", "tarpit", "delay"])
+@pytest.mark.parametrize("how", ["refuse", "delay"])
 @pytest.mark.parametrize("what", ["delete", "set", "tags", "prefix", "everything"])
 def test_changes_are_repeated_when_redis_is_back(
     cache: TieredCache, direct: TieredCache, proxy: ChaosProxy, how: str, what: str

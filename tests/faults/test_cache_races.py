@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from hhs_perf.cache import Loaded, NOT_MODIFIED, Policy, TieredCache
+from hhs_perf.cache import NOT_MODIFIED, Loaded, TieredCache, coherence, l2
 from hhs_perf.exceptions import CacheCodecError, CacheReentrancyError
 from tests.cache_worlds import Gate, in_thread, link, open_cache
 from tests.servers import wait_until
@@ -212,6 +212,39 @@ def test_a_failing_load_frees_the_other_processes_at_once(
     assert later(second) == "value"
 
 
+def test_the_lease_of_a_long_load_runs_on(
+    below: TieredCache, other: TieredCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With leases of 300 ms in place of 5 s."""
+    monkeypatch.setattr(l2, "_LEASE_MS", 300)
+    monkeypatch.setattr(coherence, "_FIRST_EXTENSION", 0.15)
+    gate = Gate(lambda: "value")
+    load = in_thread(below.get_or_load, "k", gate)
+    gate.wait()
+    waiting = in_thread(other.get_or_load, "k", lambda: "loaded twice")
+    with pytest.raises(TimeoutError):
+        waiting.result(1.2)
+    gate.open()
+    assert (later(load), later(waiting)) == ("value", "value")
+
+
+def test_a_lease_that_ran_out_keeps_the_late_value_out(
+    below: TieredCache, other: TieredCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who took it over may have read something newer."""
+    monkeypatch.setattr(l2, "_LEASE_MS", 50)
+    below.core.below.coherence.keep_lease = None
+    below.core._loader._leader._keep_lease = None
+    gate = Gate(lambda: "old")
+    load = in_thread(below.get_or_load, "k", gate)
+    gate.wait()
+    assert later(in_thread(other.get_or_load, "k", lambda: "new")) == "new"
+    gate.open()
+    assert later(load) == "old"
+    for cache in (below, other):
+        assert cache.get("k") == "new"
+
+
 def test_not_modified_without_a_value_gives_the_lease_back(cache: TieredCache) -> None:
     with pytest.raises(ValueError, match="not modified"):
         cache.get_or_load("k", lambda: NOT_MODIFIED)
@@ -313,6 +346,53 @@ def test_a_closed_event_loop_is_no_dead_end(cache: TieredCache) -> None:
     # What the loop left behind is lost within this test, which may be warned of it.
     cache.core.links.renew()
     gc.collect()
+
+
+async def test_a_cancelled_read_leaves_the_others(below: TieredCache) -> None:
+    """Reads that meet travel together; the one that carries them may be given up."""
+    await below.aio.set_many({f"k{number}": number for number in range(20)})
+    for victim in range(5):
+        below.core.memory.depart(f"k{number}" for number in range(20))
+        reads = [asyncio.create_task(below.aio.get(f"k{number}")) for number in range(20)]
+        for _ in range(victim):
+            await asyncio.sleep(0)
+        reads[0].cancel()
+        reads[victim].cancel()
+        found = await asyncio.wait_for(asyncio.gather(*reads, return_exceptions=True), SOON)
+        for number, each in enumerate(found):
+            assert each == number or isinstance(each, asyncio.CancelledError)
+            assert each == number or number in (0, victim)
+    await below.aio.close()
+
+
+async def test_cancelled_at_any_step_nothing_is_left_behind(cache: TieredCache) -> None:
+    """Each call is cancelled after each number of turns of the loop."""
+
+    async def loader() -> int:
+        await asyncio.sleep(0)
+        return 1
+
+    calls = [
+        lambda: cache.aio.get("k"),
+        lambda: cache.aio.set("k", 1),
+        lambda: cache.aio.delete("k"),
+        lambda: cache.aio.invalidate(tags=["t"]),
+        lambda: cache.aio.get_or_load("k", loader),
+        lambda: cache.aio.refresh("k", loader),
+        lambda: cache.aio.get_many(["k", "j"]),
+    ]
+    for call in calls:
+        for turns in range(8):
+            cache.core.memory.depart(["k"])
+            task = asyncio.create_task(call())
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            assert await asyncio.wait_for(cache.aio.get_or_load("k", loader), SOON) == 1
+    assert cache.core.memory._writing == {}
+    await asyncio.to_thread(wait_until, lambda: len(cache.core.flights) == 0, "the loads", 5)
+    await cache.aio.close()
 
 
 # -- a loader that asks the cache

@@ -32,9 +32,7 @@ def make(valkey_url: str, namespace: str) -> Iterator[Callable[..., TieredCache]
     """Make caches of one namespace that hear each other."""
     with contextlib.ExitStack() as stack:
         settings = {"namespace": namespace, "l2_timeout": 2.0}
-        yield lambda **more: link(
-            stack.enter_context(open_cache(valkey_url, **settings | more))
-        )
+        yield lambda **more: link(stack.enter_context(open_cache(valkey_url, **settings | more)))
 
 
 @pytest.fixture
@@ -281,12 +279,13 @@ def test_a_key_that_is_no_text_for_redis_is_refused_or_works(
     assert len(cache.core.flights) == 0
 
 
-@pytest.mark.parametrize("key", ["", " ", "a}b{c", "{k:}", "ключ", "a\x00b", "k" * 5_000, "*", "lock"])
+@pytest.mark.parametrize("key", ["", " ", "a}b{c", "{k:}", "ключ", "a\x00b", "k" * 5_000, "*"])
 def test_any_text_is_a_key(make: Callable[..., TieredCache], key: str) -> None:
     one, two = make(), make()
+    near = key + "}lock"
     one.set(key, key)
-    one.set(key + "}lock", "another")
-    assert two.get_many([key, f"{key}}}lock"]) == {key: key, f"{key}}}lock": "another"
+    one.set(near, "another")
+    assert two.get_many([key, near]) == {key: key, near: "another"}
     forget_in_l1(two, key)
     assert two.get_or_load(key, lambda: None) == key
     one.invalidate(prefix=key or "}")

@@ -11,6 +11,8 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
+import attrs
+
 from .._scope import request_scope
 from ..cache import tiered as tiered_cache
 from ..cache.drive import run
@@ -202,9 +204,11 @@ class TieredCache(BaseCache):
             made.append(held + delta)
             return Loaded(made[-1], ttl=ttl)
 
-        # Another's addition may come first: then it is what a refresh gives, and ours is due.
+        # Unlike a refresh, which takes the place of a load under way, this waits for the addition
+        # of another one, whose sum it is given then; ours is still due.
+        request = attrs.evolve(cache.core.request(full, load, is_forced=True), since=math.inf)
         while not made:
-            cache.refresh(full, load)
+            run(cache.core.loading(request), cache.core.link)
         return made[-1]
 
     def dec(self, key: str, delta: int = 1) -> int:

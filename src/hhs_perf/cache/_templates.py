@@ -87,7 +87,6 @@ class KeyTemplate:
             key += _rendered(value, special, self._title, name) + after
         return key
 
-
     def spelled(self, values: tuple[object, ...]) -> str:
         """Make a text of what `read` gave with the values as `str` gives them: not a key, a tag."""
         text = self._before

@@ -191,13 +191,16 @@ class Level2:
         """Name a lease as nobody else does."""
         return f"{self.boot}-{next(self._tokens)}".encode()
 
-    def acquire(self, key: str, token: bytes, seen: bytes | None) -> Steps[tuple[int, float, Any]]:
-        """Ask for the lease of `key`, of which the bytes `seen` are known.
+    def acquire(
+        self, key: str, token: bytes, seen: bytes | None, *, takes_over: bool = False
+    ) -> Steps[tuple[int, float, Any]]:
+        """Ask for the lease of `key`, of which the bytes `seen` are known, or take it over.
 
         Gives MET with the time and newer bytes, LEASED with the time, or HELD with the time and
         the seconds that the lease of somebody else still runs.
         """
-        arguments = (token, _LEASE_MS, b"" if seen is None else b"=" + seen[:_SEEN_BYTES])
+        known = b"" if seen is None else b"=" + seen[:_SEEN_BYTES]
+        arguments = (token, _LEASE_MS, b"!" if takes_over else known)
         keys = (self.names.value(key), self.names.lock(key))
         answer = yield from self._timed_script("acquire", (ACQUIRE, keys, arguments))
         stamp, outcome, rest = int(answer[0]) / 1e6, int(answer[1]), answer[2:]

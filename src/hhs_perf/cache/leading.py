@@ -134,6 +134,7 @@ class Leader:
         frame, flight.seen = yield from self._lookup.fetch(request.key, request.type)
         if frame is None or frame.is_error:
             return
+        flight.previous = frame
         if request.since is not None and frame.created >= request.since:
             self._use(flight, request, frame)
             return
@@ -197,8 +198,10 @@ class Leader:
             # What comes of this attempt is newer than all that was heard until now.
             flight.began = self._memory.began()
             try:
-                answer = yield from level2.acquire(request.key, token, flight.seen)
-                outcome, stamp, rest = answer
+                takes_over = request.begins_anew and not flight.is_detached
+                outcome, stamp, rest = yield from level2.acquire(
+                    request.key, token, flight.seen, takes_over=takes_over
+                )
                 if outcome == LEASED:
                     self._take(flight, token)
                     return stamp

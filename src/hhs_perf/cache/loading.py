@@ -49,6 +49,11 @@ class LoadRequest:
     home: AbstractEventLoop | None = None
     """The event loop that asks; None for a thread that may wait."""
 
+    @property
+    def begins_anew(self) -> bool:
+        """Tell whether no load will do that began before, in whatever process."""
+        return self.is_forced and self.since is None
+
 
 class Loader:
     """Finds values, or has a leader load them."""
@@ -91,6 +96,9 @@ class Loader:
 
     def _fly(self, request: LoadRequest, entry: Entry | None) -> Steps[_Landing]:
         """Join the load of a key or lead it."""
+        if request.begins_anew:
+            self._flights.ground((request.key,))
+            self._memory.outdate(request.key)
         while True:
             began = self._memory.began()
             flight, leads = self._flights.join(request.key, began, partial(self._is_void, request))

@@ -275,6 +275,22 @@ class Memory:
             for key in keys:
                 self._depart(key)
 
+    def outdate(self, key: str, began: tuple[int, int] | None = None) -> tuple[int, int] | None:
+        """Let nothing in for `key` that was begun before now; what is there stays.
+
+        Gives what `keep` wants for work that began at `began`; None when `key` has left since.
+        """
+        sequence, epoch = self.began() if began is None else began
+        with self.lock:
+            if max(abs(self._departed.get(key, 0)), self._departed_before) > sequence:
+                return None
+            self._sequence += 1
+            self._departed.pop(key, None)
+            # Below zero: a miss to come has another reason than an invalidation.
+            self._departed[key] = -self._sequence
+            self._bound_departed()
+            return self._sequence, epoch
+
     def _depart(self, key: str) -> None:
         self._sequence += 1
         self._departed.pop(key, None)
@@ -282,6 +298,9 @@ class Memory:
         entry = self.store.remove(key)
         if entry is not None:
             entry.group.pattern.invalidations += 1
+        self._bound_departed()
+
+    def _bound_departed(self) -> None:
         if len(self._departed) > _MOST_DEPARTED:
             self._departed_before = abs(self._departed.pop(next(iter(self._departed))))
 

@@ -19,6 +19,7 @@ __all__ = [
     "Policy",
     "Previous",
     "check_ttl",
+    "kept_for",
     "previous",
 ]
 
@@ -109,6 +110,11 @@ class Policy:
     @in_background.default
     def _has_timeout(self) -> bool:
         return self.soft_timeout is not None or self.hard_timeout is not None
+
+
+def kept_for(life: float, policy: Policy) -> float:
+    """Give the seconds that a value of such a life is kept, stale time included."""
+    return min(life + policy.keeps_for, LONGEST_TTL)
 
 
 @attrs.frozen

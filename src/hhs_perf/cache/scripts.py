@@ -43,17 +43,20 @@ Call = tuple[Script, Sequence[str], Sequence[str | bytes | int]]
 """A script, the names that it touches, and its arguments."""
 
 ACQUIRE: Final = Script("""
--- keys: value, lock; arguments: token, milliseconds, '' or '=' and how the known value begins
+-- keys: value, lock; arguments: token, milliseconds,
+-- '' or '=' and how the known value begins, or '!' for whatever there is
 local t = redis.call('TIME')
 local now = t[1] .. string.format('%06d', t[2])
-local value = redis.pcall('GET', KEYS[1])
-if type(value) == 'string' and '=' .. string.sub(value, 1, #ARGV[3] - 1) ~= ARGV[3] then
-  return {now, 1, value}
-end
-local rest = redis.call('PTTL', KEYS[2])
--- What has no end is no lease of ours.
-if rest >= 0 then
-  return {now, 3, rest}
+if ARGV[3] ~= '!' then
+  local value = redis.pcall('GET', KEYS[1])
+  if type(value) == 'string' and '=' .. string.sub(value, 1, #ARGV[3] - 1) ~= ARGV[3] then
+    return {now, 1, value}
+  end
+  local rest = redis.call('PTTL', KEYS[2])
+  -- What has no end is no lease of ours.
+  if rest >= 0 then
+    return {now, 3, rest}
+  end
 end
 redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[2])
 return {now, 2}

@@ -14,7 +14,7 @@ from .codec import Frame
 from .entry import Detail
 from .l2 import L2Down, unreachable
 from .lookup import copied
-from .policy import NOT_MODIFIED, Loaded
+from .policy import NOT_MODIFIED, Loaded, kept_for
 from .responses import refuse_response
 from .steadiness import fingerprint_of
 
@@ -100,7 +100,7 @@ class Storing:
             value=value,
             created=now if stamp is None else stamp,
             expires=now + life,
-            keep_until=now + life + request.policy.keeps_for,
+            keep_until=now + kept_for(life, request.policy),
             l1_ttl=l1_ttl,
             tags=tags,
             note=note,
@@ -152,6 +152,13 @@ class Storing:
             steadiness = request.pattern.steadiness
             if steadiness.wants(request.key):
                 steadiness.take(request.key, fingerprint_of(frame.value))
+        if request.is_forced:
+            # L2 held a fresh value until now: who has read that shall not bring it up any more.
+            began = self._memory.outdate(request.key, flight.began)
+            if began is None:
+                self._memory.counts.refused += 1
+                return
+            flight.began = began
         life = frame.expires - self.now()
         most = life if frame.l1_ttl is None else min(life, frame.l1_ttl)
         self.keep(flight, request, frame, life=most, until=frame.keep_until)

@@ -10,6 +10,7 @@ from ..exceptions import CacheCodecError
 from .codec import Frame
 from .l2 import L2Down, unreachable
 from .lookup import copied
+from .policy import kept_for
 from .responses import refuse_response
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ class Writer:
             value=value,
             created=created,
             expires=created + life,
-            keep_until=created + life + policy.keeps_for,
+            keep_until=created + kept_for(life, policy),
             l1_ttl=l1_ttl,
             tags=tags,
         )

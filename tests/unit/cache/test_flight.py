@@ -86,7 +86,7 @@ def test_what_a_load_left_running_may_ask_once_it_has_ended(flights: Flights) ->
 
 
 def test_loads_that_would_wait_for_each_other_raise(flights: Flights) -> None:
-    """a waits for b, b for c: c must not wait for a."""
+    """The first waits for the second, that for the third: the third must not wait for the first."""
     a, b, c = (join(flights, key)[0] for key in "abc")
     assert within(a).run(join, flights, "b") == (b, False)
     assert within(b).run(join, flights, "c") == (c, False)

@@ -7,7 +7,7 @@ import math
 import pytest
 
 from hhs_perf.cache import NOT_MODIFIED, Loaded, Policy, previous
-from hhs_perf.cache.policy import LONGEST_TTL, check_ttl
+from hhs_perf.cache.policy import LONGEST_TTL, check_ttl, kept_for
 
 
 @pytest.mark.parametrize("ttl", [0, -1, math.nan, math.inf, LONGEST_TTL + 1, "60", None])
@@ -40,6 +40,13 @@ def test_values_out_of_range_are_named(field: str, value: object) -> None:
 
 def test_a_value_is_kept_as_long_as_anybody_may_use_it() -> None:
     assert Policy(stale_for=5, fail_safe_for=30).keeps_for == 30
+
+
+def test_nothing_is_kept_longer_than_marks_are() -> None:
+    """Or what was invalidated would come back when its mark is forgotten."""
+    policy = Policy(stale_for=20 * 86400)
+    assert kept_for(5 * 86400, policy) == 25 * 86400
+    assert kept_for(20 * 86400, policy) == LONGEST_TTL
 
 
 @pytest.mark.parametrize(
