@@ -22,10 +22,10 @@ TTL: Final = 3_600.0
 
 def ours(keys: list[str], value: object) -> object:
     """Fill the first level as the tiered cache does: each entry with an expiry, one group."""
-    from hhs_perf.cache.entry import Entry, Group
+    from hhs_perf.cache.observed.stats import PatternCounts
     from hhs_perf.cache.policy import Policy
-    from hhs_perf.cache.s3fifo import S3FIFOCache
-    from hhs_perf.cache.stats import PatternCounts
+    from hhs_perf.cache.store.entry import Entry, Group
+    from hhs_perf.cache.store.s3fifo import S3FIFOCache
 
     cache: S3FIFOCache[str, object] = S3FIFOCache(ENTRIES)
     group = Group(0, PatternCounts("account:*"), (), Policy())

@@ -10,7 +10,7 @@ import pytest
 from benchmarks._cache_workloads import SIZES, WORKLOADS
 from benchmarks._interleave import Spread
 from benchmarks._results import Result
-from hhs_perf.cache.s3fifo import S3FIFOCache
+from hhs_perf.cache.store.s3fifo import S3FIFOCache
 
 if TYPE_CHECKING:
     from collections.abc import Callable, MutableMapping, Sequence

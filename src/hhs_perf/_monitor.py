@@ -152,7 +152,7 @@ class Monitor:
         return self._cache is not None
 
     def _make_cache(self) -> TieredCache:
-        from .cache.feed import Feed  # noqa: PLC0415 - slow, and not everybody caches
+        from .cache.observed.feed import Feed  # noqa: PLC0415 - slow, and not everybody caches
         from .cache.tiered import TieredCache  # noqa: PLC0415 - likewise
 
         with self._lock:

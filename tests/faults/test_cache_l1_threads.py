@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterator
 import cachetools
 import pytest
 
-from hhs_perf.cache.entry import HIT, Entry, Group
-from hhs_perf.cache.l1 import l1_store
+from hhs_perf.cache.observed.stats import PatternCounts
 from hhs_perf.cache.policy import Policy
-from hhs_perf.cache.s3fifo import S3FIFOCache
-from hhs_perf.cache.stats import PatternCounts
+from hhs_perf.cache.store.entry import HIT, Entry, Group
+from hhs_perf.cache.store.l1 import l1_store
+from hhs_perf.cache.store.s3fifo import S3FIFOCache
 
 THREADS = 8
 ROUNDS = 16_000

@@ -24,7 +24,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from hhs_perf.cache.codec import Codec, Frame, MacKey
+from hhs_perf.cache.wire.codec import Codec, Frame, MacKey
 from hhs_perf.exceptions import CacheCodecError
 
 HEAD = struct.Struct("<4sBdddddII")

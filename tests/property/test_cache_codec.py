@@ -12,7 +12,7 @@ from typing import Any
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from hhs_perf.cache.codec import Codec, Frame, MacKey
+from hhs_perf.cache.wire.codec import Codec, Frame, MacKey
 from hhs_perf.exceptions import CacheCodecError
 
 KEYS = [MacKey(id="k1", secret=b"a secret of enough bytes")]

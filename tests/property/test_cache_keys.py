@@ -8,8 +8,8 @@ from typing import Any
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from hhs_perf.cache._canonical import canonical
-from hhs_perf.cache.keys import KeyMaker, KeyTemplate, pattern_of
+from hhs_perf.cache.naming._canonical import canonical
+from hhs_perf.cache.naming.keys import KeyMaker, KeyTemplate, pattern_of
 
 texts = st.text(st.characters(), max_size=8) | st.text("0123456789.-e%:'~{}()[], aNTF", max_size=8)
 scalars = (

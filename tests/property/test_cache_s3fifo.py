@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from hhs_perf.cache.entry import Entry, Group
+from hhs_perf.cache.observed.stats import PatternCounts
 from hhs_perf.cache.policy import Policy
-from hhs_perf.cache.s3fifo import S3FIFOCache
-from hhs_perf.cache.stats import PatternCounts
+from hhs_perf.cache.store.entry import Entry, Group
+from hhs_perf.cache.store.s3fifo import S3FIFOCache
 from hhs_perf.testing import FakeClock
 
 GROUP = Group(0, PatternCounts(""), (), Policy())

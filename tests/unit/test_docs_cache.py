@@ -9,19 +9,9 @@ from pathlib import Path
 import pytest
 
 from hhs_perf import Settings, _breaker, cache
-from hhs_perf.cache import (
-    Policy,
-    backplane,
-    below,
-    coherence,
-    frequent,
-    l2,
-    leading,
-    memory,
-    policy,
-    scripts,
-    warming,
-)
+from hhs_perf.cache import Policy, leading, memory, policy
+from hhs_perf.cache.remote import backplane, below, coherence, l2, scripts
+from hhs_perf.cache.warm import frequent, warming
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "explanation" / "cache-timeouts.md"

@@ -13,7 +13,7 @@ import attrs
 
 from .._setting_fields import spellings
 from .._settings import CacheSettings, Settings, setting_fields
-from ..cache.feed import Feed
+from ..cache.observed.feed import Feed
 from ..cache.tiered import TieredCache
 from ..exceptions import ConfigurationError
 

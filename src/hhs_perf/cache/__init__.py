@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Final
 from .._lazy import importer
 
 if TYPE_CHECKING:
-    from .advice import Advice
-    from .codec import Codec, MacKey
+    from .observed.advice import Advice
+    from .observed.report import CacheReport
     from .policy import NOT_MODIFIED, Loaded, Policy, Previous, previous
-    from .report import CacheReport
-    from .s3fifo import S3FIFOCache
+    from .store.s3fifo import S3FIFOCache
     from .tiered import TieredCache
+    from .wire.codec import Codec, MacKey
 
 __all__ = [
     "NOT_MODIFIED",
@@ -30,14 +30,14 @@ __all__ = [
 
 _HOMES: Final = {
     "NOT_MODIFIED": "policy",
-    "Advice": "advice",
-    "CacheReport": "report",
-    "Codec": "codec",
+    "Advice": "observed.advice",
+    "CacheReport": "observed.report",
+    "Codec": "wire.codec",
     "Loaded": "policy",
-    "MacKey": "codec",
+    "MacKey": "wire.codec",
     "Policy": "policy",
     "Previous": "policy",
-    "S3FIFOCache": "s3fifo",
+    "S3FIFOCache": "store.s3fifo",
     "TieredCache": "tiered",
     "previous": "policy",
 }

@@ -13,7 +13,7 @@ from keyword import iskeyword
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, Final
 
-from .entry import HIT
+from .store.entry import HIT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

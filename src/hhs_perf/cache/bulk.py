@@ -10,20 +10,20 @@ from collections import Counter
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from .entry import HIT
-from .l2 import L2Down, unreachable
 from .lookup import is_error, lives_in_l1, take
 from .memory import STALE
+from .remote.l2 import L2Down, unreachable
+from .store.entry import HIT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from .codec import Frame
     from .drive import Steps
-    from .entry import Entry
     from .lookup import Lookup, Second
     from .memory import Put
-    from .stats import MissReason, PatternCounts
+    from .observed.stats import MissReason, PatternCounts
+    from .store.entry import Entry
+    from .wire.codec import Frame
 
 __all__ = ["BulkLookup"]
 

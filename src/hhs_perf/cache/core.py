@@ -11,20 +11,20 @@ from .._clock import Timeline
 from .._fork import renew_after_fork
 from ..exceptions import ConfigurationError
 from .bulk import BulkLookup
-from .calls import Calls
 from .drive import run_async
-from .entry import HIT
 from .flight import Flights
 from .leading import Leader
-from .links import AsyncLinks, SyncLink
 from .loading import Loader, LoadRequest
 from .lookup import Lookup
 from .memory import Memory
-from .operations import Operations
+from .observed.operations import Operations
 from .policy import Policy, check_ttl
 from .questions import answers_to
+from .remote.links import AsyncLinks, SyncLink
+from .remote.together import Together
+from .store.entry import HIT
 from .storing import Lives, Storing
-from .together import Together
+from .warm.calls import Calls
 from .writing import Writer
 
 if TYPE_CHECKING:
@@ -32,11 +32,11 @@ if TYPE_CHECKING:
 
     from .._clock import Clock
     from .._faults import Faults
-    from .below import Below
     from .drive import Steps
-    from .entry import Entry
-    from .l1 import L1Store
     from .options import Options
+    from .remote.below import Below
+    from .store.entry import Entry
+    from .store.l1 import L1Store
 
 __all__ = ["PLAIN", "Core"]
 
@@ -63,7 +63,7 @@ class Core:
         self.on_warm: Callable[[str], None] | None = None
         self.below: Below | None = None
         if options.redis is not None:
-            from .below import Below  # noqa: PLC0415 - only with an L2
+            from .remote.below import Below  # noqa: PLC0415 - only with an L2
 
             self.below = Below(options.redis, self, options, clock, timeline)
         self.link = SyncLink(None) if self.below is None else self.below.link

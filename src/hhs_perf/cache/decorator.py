@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, Final, Generic, ParamSpec, Protocol, Type
 import msgspec
 
 from ._hits import answering_hits
-from .calls import name_of
 from .core import checked_tags
-from .entry import HIT
-from .keys import KeyMaker
+from .naming.keys import KeyMaker
+from .naming.tags import TagMaker
 from .policy import check_ttl
-from .tags import TagMaker
+from .store.entry import HIT
+from .warm.calls import name_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

@@ -11,7 +11,7 @@ from collections.abc import Generator
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from .links import AsyncLink, SyncLink
+    from .remote.links import AsyncLink, SyncLink
 
 __all__ = ["Request", "Steps", "run", "run_async"]
 

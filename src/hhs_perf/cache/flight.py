@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
     from collections.abc import Callable, Iterable
 
-    from .codec import Frame
+    from .wire.codec import Frame
 
 __all__ = ["ABANDONED", "Flight", "Flights", "Outcome", "loading", "warming"]
 

@@ -7,23 +7,23 @@ from typing import TYPE_CHECKING, Any, Final
 from msgspec.structs import replace
 
 from .flight import ABANDONED, loading
-from .l2 import HELD, LEASED, L2Down, unreachable
 from .lookup import is_error
 from .memory import FRESH, REFRESH
 from .policy import Loaded, Previous
+from .remote.l2 import HELD, LEASED, L2Down, unreachable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .codec import Frame
     from .drive import Steps
-    from .entry import Entry
     from .flight import Flight, Flights
-    from .l2 import Level2
     from .loading import LoadRequest
     from .lookup import Lookup
     from .policy import Policy
+    from .remote.l2 import Level2
+    from .store.entry import Entry
     from .storing import Storing
+    from .wire.codec import Frame
 
 __all__ = ["Leader"]
 

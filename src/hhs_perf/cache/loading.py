@@ -8,22 +8,22 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import attrs
 
 from ..exceptions import CacheTimeoutError
-from .entry import HIT
 from .flight import ABANDONED, warming
 from .lookup import copied, is_error, usable_as_stale
 from .memory import FRESH, REFRESH
+from .store.entry import HIT
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
     from collections.abc import Callable
 
     from .drive import Steps
-    from .entry import Entry
     from .flight import Flight, Flights
     from .leading import Leader
     from .lookup import Lookup
+    from .observed.stats import PatternCounts
     from .policy import Policy
-    from .stats import PatternCounts
+    from .store.entry import Entry
 
 __all__ = ["LoadRequest", "Loader"]
 

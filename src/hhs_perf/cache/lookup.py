@@ -7,21 +7,21 @@ import logging
 from typing import TYPE_CHECKING, Any, Final
 
 from ..exceptions import CacheCodecError
-from .entry import HIT, Detail
-from .l2 import L2Down, unreachable
 from .memory import FRESH, MISS, REFRESH, STALE
+from .remote.l2 import L2Down, unreachable
+from .store.entry import HIT, Detail
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .backplane import Backplane
-    from .codec import Codec, Frame
     from .drive import Steps
-    from .entry import Entry
-    from .l2 import Level2
     from .memory import Memory
+    from .observed.stats import MissReason, PatternCounts
     from .policy import Policy
-    from .stats import MissReason, PatternCounts
+    from .remote.backplane import Backplane
+    from .remote.l2 import Level2
+    from .store.entry import Entry
+    from .wire.codec import Codec, Frame
 
 __all__ = ["Lookup", "Second", "copied", "is_error", "lives_in_l1", "take", "usable_as_stale"]
 

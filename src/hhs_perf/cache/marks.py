@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, Literal
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from .codec import Frame
+    from .wire.codec import Frame
 
 __all__ = ["MarkKind", "Marks"]
 

@@ -6,18 +6,18 @@ import threading
 from heapq import nlargest
 from typing import TYPE_CHECKING, Final
 
-from .entry import Detail, Entry, Group
 from .marks import Marks
-from .stats import EARLY_SECONDS, Counts, HotKeys, Patterns
+from .observed.stats import EARLY_SECONDS, Counts, HotKeys, Patterns
+from .store.entry import Detail, Entry, Group
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from .codec import Frame
-    from .l1 import L1Store
     from .marks import MarkKind
+    from .observed.stats import MissReason, PatternCounts
     from .policy import Policy
-    from .stats import MissReason, PatternCounts
+    from .store.l1 import L1Store
+    from .wire.codec import Frame
 
 __all__ = ["DEAF_TTL", "FRESH", "MISS", "REFRESH", "STALE", "Look", "Memory", "Put"]
 

@@ -6,8 +6,8 @@ from typing import Literal
 
 import attrs
 
-from .codec import Codec
 from .policy import LONGEST_TTL
+from .wire.codec import Codec
 
 __all__ = ["Options"]
 

@@ -9,24 +9,24 @@ import attrs
 from msgspec.structs import replace
 
 from ..exceptions import CacheCodecError
-from ._framing import payload_of
-from .codec import Frame
-from .entry import Detail
-from .l2 import L2Down, unreachable
 from .lookup import copied
+from .observed.steadiness import fingerprint_of
 from .policy import NOT_MODIFIED, Loaded, kept_for
+from .remote.l2 import L2Down, unreachable
 from .responses import refuse_response
-from .steadiness import fingerprint_of
+from .store.entry import Detail
+from .wire._framing import payload_of
+from .wire.codec import Frame
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .drive import Steps
-    from .entry import Entry
     from .flight import Flight
     from .loading import LoadRequest
     from .lookup import Lookup, Second
     from .policy import Policy
+    from .store.entry import Entry
 
 __all__ = ["Lives", "Storing"]
 

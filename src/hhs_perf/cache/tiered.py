@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast, overload
 from .._clock import SystemClock
 from .._faults import Faults
 from ..exceptions import ConfigurationError
-from .codec import Codec
 from .core import Core
 from .decorator import decorate
 from .drive import run
-from .entry import HIT
-from .l1 import l1_store
 from .options import Options
-from .s3fifo import S3FIFOCache
-from .sizes import size_of
-from .warming import Warming
+from .store.entry import HIT
+from .store.l1 import l1_store
+from .store.s3fifo import S3FIFOCache
+from .store.sizes import size_of
+from .warm.warming import Warming
+from .wire.codec import Codec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from .aio import AsyncFace
     from .decorator import Decorator
     from .drive import Steps
+    from .observed.report import CacheReport
     from .policy import Policy
-    from .report import CacheReport
-    from .warm_ups import WarmResult
+    from .warm.warm_ups import WarmResult
 
 __all__ = ["TieredCache"]
 
@@ -351,7 +351,7 @@ class TieredCache:
 
     def report(self) -> CacheReport:
         """Tell what the cache did since it began in this process, and how it stands."""
-        from .reporting import report_of  # noqa: PLC0415 - slow, and seldom asked for
+        from .observed.reporting import report_of  # noqa: PLC0415 - slow, and seldom asked for
 
         return report_of(self.core, self.warming.results())
 

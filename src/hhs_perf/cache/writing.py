@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, Final
 from msgspec.structs import replace
 
 from ..exceptions import CacheCodecError
-from .codec import Frame
-from .l2 import L2Down, unreachable
 from .lookup import copied
 from .policy import kept_for
+from .remote.l2 import L2Down, unreachable
 from .responses import refuse_response
+from .wire.codec import Frame
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -104,7 +104,7 @@ def invalidate(
         raise click.UsageError("say what: --tag, --prefix, --key or --everything")
     if "" in (*tags, *prefixes):
         raise click.UsageError("an empty tag or prefix; for all entries say --everything")
-    from ..cache.inspection import Targets  # noqa: PLC0415 -- likewise
+    from ..cache.warm.inspection import Targets  # noqa: PLC0415 -- likewise
     from ._cache_run import run_invalidate  # noqa: PLC0415 -- likewise
 
     targets = Targets(keys=keys, tags=tags, prefixes=prefixes, everything=everything)

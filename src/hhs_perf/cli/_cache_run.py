@@ -15,7 +15,7 @@ from .._clock import SystemClock
 from .._redis import masked
 from .._settings import Settings
 from ..cache import Codec, TieredCache
-from ..cache.inspection import Inspector
+from ..cache.warm.inspection import Inspector
 from ..exceptions import CacheBackendError
 from . import _exits
 from ._cache_tables import (
@@ -32,8 +32,8 @@ from ._report import ReplyError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from ..cache.board import Row, WarmUpRow
-    from ..cache.inspection import Marked, Targets
+    from ..cache.warm.board import Row, WarmUpRow
+    from ..cache.warm.inspection import Marked, Targets
 
 __all__ = ["run_invalidate", "run_stats", "run_warm"]
 

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
-    from ..cache.board import Row, WarmUpRow
-    from ..cache.inspection import Survey
+    from ..cache.warm.board import Row, WarmUpRow
+    from ..cache.warm.inspection import Survey
 
 __all__ = [
     "Answer",

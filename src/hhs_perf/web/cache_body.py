@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import attrs
 
 from .._clock import rfc3339
-from ..cache.advice import Advice
-from ..cache.report import CacheTotals, LinkReport, MemoryReport
-from ..cache.reporting import state_of
+from ..cache.observed.advice import Advice
+from ..cache.observed.report import CacheTotals, LinkReport, MemoryReport
+from ..cache.observed.reporting import state_of
 from ..collectors.cache_detail import CacheDetail, detail
 from .bodies import Header
 from .build import header_of
@@ -21,8 +21,8 @@ from .build import header_of
 if TYPE_CHECKING:
     from .._breaker import BreakerReport
     from .._monitor import Monitor
-    from ..cache.report import CacheReport
-    from ..cache.warm_ups import WarmResult
+    from ..cache.observed.report import CacheReport
+    from ..cache.warm.warm_ups import WarmResult
 
 __all__ = ["CacheBody", "cache_body", "cache_state"]
 

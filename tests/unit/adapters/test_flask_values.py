@@ -18,7 +18,7 @@ from markupsafe import Markup
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, TooManyRequests
 
 from hhs_perf.adapters._flask_values import MARK, fold, unfold
-from hhs_perf.cache.codec import Codec, Frame
+from hhs_perf.cache.wire.codec import Codec, Frame
 from hhs_perf.exceptions import CacheCodecError
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)

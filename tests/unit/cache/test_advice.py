@@ -9,8 +9,8 @@ import pytest
 
 from hhs_perf._breaker import BreakerReport
 from hhs_perf.cache import Advice, CacheReport, TieredCache
-from hhs_perf.cache.advice import advise
-from hhs_perf.cache.report import LinkReport, PatternReport
+from hhs_perf.cache.observed.advice import advise
+from hhs_perf.cache.observed.report import LinkReport, PatternReport
 from hhs_perf.collectors.cache_detail import MissFigures
 from hhs_perf.testing import FakeClock
 

@@ -12,9 +12,9 @@ import attrs
 import pytest
 
 from hhs_perf.cache import Policy, TieredCache
-from hhs_perf.cache.codec import Codec, Frame, MacKey
-from hhs_perf.cache.entry import Detail, Entry
 from hhs_perf.cache.memory import DEAF_TTL, FRESH
+from hhs_perf.cache.store.entry import Detail, Entry
+from hhs_perf.cache.wire.codec import Codec, Frame, MacKey
 from hhs_perf.exceptions import CacheBackendError, CacheCodecError
 from hhs_perf.testing import FakeClock
 from tests.cache_worlds import link, open_cache

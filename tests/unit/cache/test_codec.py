@@ -16,9 +16,9 @@ import attrs
 import msgspec
 import pytest
 
-from hhs_perf.cache import _framing
-from hhs_perf.cache._types import Types
-from hhs_perf.cache.codec import Codec, Frame, MacKey
+from hhs_perf.cache.wire import _framing
+from hhs_perf.cache.wire._types import Types
+from hhs_perf.cache.wire.codec import Codec, Frame, MacKey
 from hhs_perf.exceptions import CacheCodecError, CacheError, ConfigurationError
 
 OLD = MacKey(id="2024", secret=b"an old secret of some length")
@@ -537,7 +537,7 @@ def test_peek_reads_the_stamps_without_the_value() -> None:
 
 def test_what_options_need_is_imported_with_them() -> None:
     code = (
-        "import sys; from hhs_perf.cache.codec import Codec, Frame\n"
+        "import sys; from hhs_perf.cache.wire.codec import Codec, Frame\n"
         "codec = Codec(); data = codec.encode('n', 'k', Frame([1], 0.0, 1.0, 2.0))\n"
         "assert codec.decode('n', 'k', data).value == [1]\n"
         "print(sorted({'hmac', 'redis', 'asyncio'} & set(sys.modules)))"

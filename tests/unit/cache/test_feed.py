@@ -11,7 +11,7 @@ from cachetools import LRUCache
 from hhs_perf import Monitor, Settings
 from hhs_perf._faults import Faults
 from hhs_perf.cache import TieredCache
-from hhs_perf.cache.feed import Feed
+from hhs_perf.cache.observed.feed import Feed
 from hhs_perf.collectors import Collectors, cache_detail
 from hhs_perf.collectors import cache as figures
 from hhs_perf.metrics import LocalReader, Registry, Snapshot

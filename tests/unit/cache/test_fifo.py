@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hhs_perf.cache.fifo import KeyQueue
+from hhs_perf.cache.store.fifo import KeyQueue
 
 
 def queue_of(*keys: str) -> KeyQueue[str]:

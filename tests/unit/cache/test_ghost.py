@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hhs_perf.cache.ghost import Ghost
+from hhs_perf.cache.store.ghost import Ghost
 
 
 def ghost_of(capacity: int, keys: range) -> Ghost:

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hhs_perf.cache import Codec, MacKey, TieredCache
-from hhs_perf.cache.calls import Call, Calls
-from hhs_perf.cache.hot_keys import EMPTY, MOST_KEPT, HotKey, HotList, dumped, merged, read
-from hhs_perf.cache.hot_store import FileStore
+from hhs_perf.cache.warm.calls import Call, Calls
+from hhs_perf.cache.warm.hot_keys import EMPTY, MOST_KEPT, HotKey, HotList, dumped, merged, read
+from hhs_perf.cache.warm.hot_store import FileStore
 from hhs_perf.exceptions import CacheCodecError
 from hhs_perf.testing import FakeClock
 from tests.servers import wait_until

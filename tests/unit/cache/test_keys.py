@@ -14,8 +14,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from hhs_perf.cache._recent import RecentKeys
-from hhs_perf.cache.keys import KeyMaker, KeyTemplate, pattern_of
+from hhs_perf.cache.naming._recent import RecentKeys
+from hhs_perf.cache.naming.keys import KeyMaker, KeyTemplate, pattern_of
 from hhs_perf.exceptions import CacheError, CacheKeyError
 
 HERE = __name__
@@ -156,7 +156,7 @@ def test_order_in_dicts_and_sets_makes_no_difference() -> None:
 
 def test_keys_are_the_same_in_every_process() -> None:
     code = (
-        "from hhs_perf.cache.keys import KeyMaker\n"
+        "from hhs_perf.cache.naming.keys import KeyMaker\n"
         "def f(a, b): ...\n"
         "f.__module__ = 'shop'\n"
         "print(KeyMaker(f).make(({'x', 'y', 'z'}, 'long' * 100), {}))"
@@ -281,7 +281,7 @@ def test_a_function_without_a_name_needs_a_template() -> None:
 def test_a_script_goes_by_the_name_of_its_file(tmp_path: Any) -> None:
     script = tmp_path / "worker.py"
     script.write_text(
-        "from hhs_perf.cache.keys import KeyMaker\n"
+        "from hhs_perf.cache.naming.keys import KeyMaker\n"
         "def f(a): ...\n"
         "print(KeyMaker(f).make((1,), {}))\n"
     )

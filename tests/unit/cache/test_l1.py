@@ -8,11 +8,11 @@ from collections.abc import Callable
 import cachetools
 import pytest
 
-from hhs_perf.cache.entry import HIT, Entry, Group, is_gone, take_hits
-from hhs_perf.cache.l1 import ForeignL1, L1Store, l1_store
+from hhs_perf.cache.observed.stats import PatternCounts
 from hhs_perf.cache.policy import Policy
-from hhs_perf.cache.s3fifo import S3FIFOCache
-from hhs_perf.cache.stats import PatternCounts
+from hhs_perf.cache.store.entry import HIT, Entry, Group, is_gone, take_hits
+from hhs_perf.cache.store.l1 import ForeignL1, L1Store, l1_store
+from hhs_perf.cache.store.s3fifo import S3FIFOCache
 from hhs_perf.exceptions import ConfigurationError
 from hhs_perf.testing import FakeClock
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from hhs_perf.cache import Policy, S3FIFOCache
-from hhs_perf.cache.codec import Frame
 from hhs_perf.cache.memory import DEAF_TTL, FRESH, MISS, REFRESH, STALE, Memory
+from hhs_perf.cache.wire.codec import Frame
 from hhs_perf.testing import FakeClock
 
 PLAIN = Policy()

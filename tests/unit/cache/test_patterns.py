@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from hhs_perf.cache.keys import pattern_of
-from hhs_perf.cache.stats import Patterns
+from hhs_perf.cache.naming.keys import pattern_of
+from hhs_perf.cache.observed.stats import Patterns
 
 STEMS = (
     *("", "account:", "account", "account:7:page", "a:b:c:", "x" * 40 + ":", "x" * 199 + ":"),

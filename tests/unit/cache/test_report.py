@@ -10,8 +10,8 @@ import attrs
 import pytest
 
 from hhs_perf.cache import NOT_MODIFIED, CacheReport, Policy, TieredCache
-from hhs_perf.cache.report import PatternReport
-from hhs_perf.cache.reporting import state_of
+from hhs_perf.cache.observed.report import PatternReport
+from hhs_perf.cache.observed.reporting import state_of
 from hhs_perf.testing import FakeClock
 from tests.chaos_proxy import ChaosProxy
 from tests.servers import Server, wait_until

@@ -14,10 +14,10 @@ import cachetools
 import pytest
 
 from hhs_perf._clock import SystemClock
-from hhs_perf.cache.entry import HIT, MAIN, Detail, Entry, Group
+from hhs_perf.cache.observed.stats import PatternCounts
 from hhs_perf.cache.policy import Policy
-from hhs_perf.cache.s3fifo import S3FIFOCache
-from hhs_perf.cache.stats import PatternCounts
+from hhs_perf.cache.store.entry import HIT, MAIN, Detail, Entry, Group
+from hhs_perf.cache.store.s3fifo import S3FIFOCache
 from hhs_perf.testing import FakeClock
 
 Make = Callable[..., cachetools.Cache]

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 import msgspec
 import pytest
 
-from hhs_perf.cache.entry import Entry, Group
+from hhs_perf.cache.observed.stats import PatternCounts
 from hhs_perf.cache.policy import Policy
-from hhs_perf.cache.s3fifo import S3FIFOCache
-from hhs_perf.cache.sizes import ENTRY_BYTES, size_of
-from hhs_perf.cache.stats import PatternCounts
+from hhs_perf.cache.store.entry import Entry, Group
+from hhs_perf.cache.store.s3fifo import S3FIFOCache
+from hhs_perf.cache.store.sizes import ENTRY_BYTES, size_of
 
 GROUP = Group(0, PatternCounts(""), (), Policy())
 OVERHEAD = ENTRY_BYTES + sys.getsizeof("k")

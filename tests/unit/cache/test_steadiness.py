@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hhs_perf.cache.steadiness import Steadiness, fingerprint_of
+from hhs_perf.cache.observed.steadiness import Steadiness, fingerprint_of
 
 PLAIN = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from hhs_perf.cache.together import Together
+from hhs_perf.cache.remote.together import Together
 
 
 class Oracle:

@@ -14,7 +14,7 @@ import pytest
 
 from hhs_perf import Monitor, Settings
 from hhs_perf.cache import TieredCache
-from hhs_perf.cache.warm_ups import WarmResult
+from hhs_perf.cache.warm.warm_ups import WarmResult
 from hhs_perf.testing import FakeClock
 from tests.servers import Server, wait_until
 
@@ -519,7 +519,7 @@ def age_of(cache: TieredCache, key: str) -> float:
 
 
 def test_a_request_on_the_backplane_runs_warm_ups_by_name(valkey_url: str, namespace: str) -> None:
-    from hhs_perf.cache.board import Board
+    from hhs_perf.cache.warm.board import Board
 
     fleet = [TieredCache(valkey_url, namespace=namespace, l2_timeout=5.0) for _ in range(3)]
     loads, others = Loads(), Loads()

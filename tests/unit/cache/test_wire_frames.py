@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from hhs_perf.cache.codec import Codec, Frame, MacKey
+from hhs_perf.cache.wire.codec import Codec, Frame, MacKey
 
 FRAMES: dict[str, str] = json.loads(Path(__file__).with_name("wire_frames.json").read_text())["1"]
 KEYS = [MacKey(id="new-1", secret=b"0123456789abcdef0123456789abcdef")]

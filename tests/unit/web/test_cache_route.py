@@ -174,7 +174,7 @@ def test_mounting_does_not_pay_for_the_route(framework: str) -> None:
         f"import sys, {name}; from hhs_perf import Monitor; from hhs_perf.web import allow_all\n"
         f"from hhs_perf.adapters.{name} import init_app\n"
         f"init_app({name}.{app}, Monitor.from_env({{}}), auth=allow_all)\n"
-        "print([each for each in sys.modules if each == 'hhs_perf.cache.report'"
+        "print([each for each in sys.modules if each == 'hhs_perf.cache.observed.report'"
         " or each == 'hhs_perf.web.cache_body'])"
     )
     done = subprocess.run(

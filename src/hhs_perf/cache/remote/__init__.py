@@ -1,0 +1,1 @@
+"""L2: what one process says to Redis and hears from the others."""

@@ -1,0 +1,1 @@
+"""Loading before anybody waits: warm-ups, and the keys that were hot the last time."""

@@ -1,0 +1,1 @@
+"""Values as the bytes that L2 keeps: framed, signed, compressed, compared."""
