@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from hhs_perf.cache import NOT_MODIFIED, Loaded, TieredCache, coherence, l2
+from hhs_perf.cache import NOT_MODIFIED, Loaded, TieredCache
+from hhs_perf.cache.remote import coherence, l2
 from hhs_perf.exceptions import CacheCodecError, CacheReentrancyError
 from tests.cache_worlds import Gate, in_thread, link, open_cache
 from tests.servers import wait_until

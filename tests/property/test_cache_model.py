@@ -21,9 +21,9 @@ from hypothesis.stateful import (
 )
 
 from hhs_perf.cache import Policy, TieredCache
-from hhs_perf.cache import l2 as l2_module
 from hhs_perf.cache.drive import run
 from hhs_perf.cache.flight import loading
+from hhs_perf.cache.remote import l2 as l2_module
 from hhs_perf.cache.remote.scripts import Script
 from hhs_perf.testing import FakeClock
 from tests.cache_worlds import Bus

@@ -20,7 +20,8 @@ from .memory import Memory
 from .observed.operations import Operations
 from .policy import Policy, check_ttl
 from .questions import answers_to
-from .remote.links import AsyncLinks, SyncLink
+from .remote.loop_link import AsyncLinks
+from .remote.thread_link import SyncLink
 from .remote.together import Together
 from .store.entry import HIT
 from .storing import Lives, Storing

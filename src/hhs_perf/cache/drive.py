@@ -11,7 +11,8 @@ from collections.abc import Generator
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from .remote.links import AsyncLink, SyncLink
+    from .remote.loop_link import AsyncLink
+    from .remote.thread_link import SyncLink
 
 __all__ = ["Request", "Steps", "run", "run_async"]
 

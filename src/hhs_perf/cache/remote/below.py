@@ -12,8 +12,9 @@ from ..lookup import Second
 from .backplane import Backplane
 from .coherence import Coherence
 from .l2 import Level2
-from .links import AsyncLinks, SyncLink
+from .loop_link import AsyncLinks
 from .scripts import Names
+from .thread_link import SyncLink
 
 if TYPE_CHECKING:
     from ..._clock import Clock, Timeline

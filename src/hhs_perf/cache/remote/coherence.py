@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ..marks import MarkKind
     from ..memory import Memory
     from .l2 import Level2
-    from .links import SyncLink
+    from .thread_link import SyncLink
 
 __all__ = ["Coherence"]
 
