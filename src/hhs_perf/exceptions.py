@@ -20,7 +20,7 @@ Private errors of `cli/` and `demo/` derive from HhsPerfError directly.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -42,7 +42,11 @@ __all__ = [
 
 
 class HhsPerfError(Exception):
-    """Base of all errors that hhs_perf raises on purpose."""
+    """Base of all errors that hhs_perf raises on purpose; they can be pickled and copied."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Be rebuilt from what is held: the parameters of `__init__` are not the message."""
+        return _rebuilt, (type(self), self.args), self.__dict__
 
 
 class ConfigurationError(HhsPerfError, ValueError):
@@ -140,3 +144,9 @@ class PluginError(HhsPerfError):
     def __init__(self, plugin: str, reason: str) -> None:
         self.plugin = plugin
         super().__init__(f"plugin {plugin!r}: {reason}")
+
+
+def _rebuilt(kind: type[HhsPerfError], args: tuple[Any, ...]) -> HhsPerfError:
+    error = kind.__new__(kind, *args)
+    error.args = args  # OSError, the base of TimeoutError, leaves that to an __init__ of its own
+    return error

@@ -113,6 +113,7 @@ def test_no_trouble_reaches_a_caller(cache: TieredCache, proxy: ChaosProxy, how:
         assert until_open < OPEN_WITHIN
         assert each < EACH_WITHIN
     do_everything(cache, "after")
+    wait_until(lambda: cache.core.memory._deaf_until is None, "the end of short lives", 5)
     assert cache.get_or_load("again", lambda: 1, ttl=100) == 1
     entry = cache.core.memory.find("again")
     assert entry.expires - cache.core.memory.now() > 90, "lives are not shortened any more"

@@ -48,6 +48,8 @@ class ThreadReader:
         self._answered = ResponseError
         self._pool: Any = client.connection_pool
         self._held = threading.local()
+        # Guards the set of the connections that are open.
+        self._lock = threading.Lock()
         self._open: WeakSet[Any] = WeakSet()
 
     def get(self, name: str) -> bytes | None:
@@ -77,7 +79,8 @@ class ThreadReader:
         except BaseException:
             # Half an answer may be on its way: nothing else may read it.
             self._held.connection = None
-            self._open.discard(connection)
+            with self._lock:
+                self._open.discard(connection)
             connection.disconnect()
             raise
 
@@ -86,12 +89,15 @@ class ThreadReader:
         connection = pool.connection_class(**pool.connection_kwargs)
         connection.connect()
         self._held.connection = connection
-        self._open.add(connection)
+        with self._lock:
+            self._open.add(connection)
         return connection
 
     def close(self) -> None:
         """Close the connections of all threads; the next read opens one again."""
-        for connection in list(self._open):
+        with self._lock:
+            opened = list(self._open)
+        for connection in opened:
             connection.disconnect()
 
 

@@ -9,7 +9,7 @@ from attrs import evolve
 
 from .._clock import Timeline
 from .._fork import renew_after_fork
-from ..exceptions import ConfigurationError
+from ..exceptions import CacheKeyError, ConfigurationError
 from .bulk import BulkLookup
 from .drive import run_async
 from .flight import Flights
@@ -151,6 +151,8 @@ class Core:
     ) -> Steps[None]:
         """Make void what is named; raises ValueError when nothing is."""
         tags = checked_tags(tags)
+        if prefix is not None:
+            prefix = checked_text(prefix, "a prefix")
         if not tags and not prefix and not everything:
             raise ValueError("say what to invalidate: tags, a prefix that is not empty, everything")
         return self._writer.invalidate(tags, prefix or None, everything=everything)
@@ -209,25 +211,3 @@ class Core:
         """Take that somebody, in whatever process, wants the warm-up of that name to run."""
         if self.on_warm is not None:
             self.on_warm(name)
-
-
-def checked_key(key: object) -> str:
-    """Give a key; raises TypeError for what is no string."""
-    if not isinstance(key, str):
-        raise TypeError(f"a key must be a string, got {key!r}")
-    return key
-
-
-def checked_keys(keys: Iterable[object]) -> list[str]:
-    """Give keys; raises TypeError if one is no string."""
-    return [key if isinstance(key, str) else checked_key(key) for key in keys]
-
-
-def checked_tags(tags: Iterable[str]) -> tuple[str, ...]:
-    """Give tags each once; a single string is one tag, not its letters."""
-    if isinstance(tags, str):
-        return (tags,)
-    found = tuple(dict.fromkeys(tags))
-    if not all(isinstance(tag, str) for tag in found):
-        raise TypeError(f"tags must be strings, got {found!r}")
-    return found

@@ -44,6 +44,10 @@ async def run_async(steps: Steps[T], link: AsyncLink) -> T:
         while True:
             try:
                 answer = await getattr(link, verb)(*arguments)
+            except GeneratorExit:
+                # The event loop is gone, and with it whatever could be awaited.
+                steps.close()
+                raise
             except BaseException as exc:  # noqa: BLE001 - it travels on inside the generator
                 verb, arguments = steps.throw(exc)
             else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from concurrent.futures import Future
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Final
@@ -20,6 +21,9 @@ __all__ = ["ABANDONED", "Flight", "Flights", "Outcome", "loading", "warming"]
 ABANDONED: Final = object()
 """The outcome of a load whose thread or task was killed: whoever waits has to load itself."""
 
+# How long an event loop may stand still before its loads are given up, in seconds.
+_LONGEST_REST: Final = 0.5
+
 loading: Final[ContextVar[tuple[Flight, ...]]] = ContextVar("hhs_perf_loading", default=())
 """The loads that the running code is part of, outermost first."""
 
@@ -34,11 +38,23 @@ class Outcome(Future[object]):
         super().__init__()
         self.key = key
         self.home: AbstractEventLoop | None = None
+        self._rests_since: float | None = None
 
     @property
     def is_lost(self) -> bool:
-        """Tell whether nobody will bring it any more, since the event loop was closed."""
-        return self.home is not None and self.home.is_closed() and not self.done()
+        """Tell whether not to wait for it: its event loop was closed, or was seen to rest long."""
+        home = self.home
+        if home is None or self.done():
+            return False
+        if home.is_closed():
+            return True
+        if home.is_running():
+            self._rests_since = None
+            return False
+        now = time.monotonic()
+        if self._rests_since is None:
+            self._rests_since = now
+        return now - self._rests_since >= _LONGEST_REST
 
 
 class Flight:
@@ -51,6 +67,7 @@ class Flight:
     __slots__ = (
         "began",
         "blocked_on",
+        "ended_by",
         "flights",
         "is_detached",
         "is_grounded",
@@ -83,6 +100,8 @@ class Flight:
         self.tags: tuple[str, ...] = ()
         # The loads that loaders of this one wait for.
         self.blocked_on: set[Flight] = set()
+        # What ended it without an outcome, until that was raised for who leads.
+        self.ended_by: BaseException | None = None
         # Names the lease in L2 that this load holds, if any.
         self.token: bytes | None = None
 
@@ -132,10 +151,9 @@ class Flights:
             each.key == key and each.flights is self and not each.outcome.done() for each in part_of
         )
 
-    def is_under_way(self, key: str) -> bool:
-        """Tell whether `key` is being loaded."""
-        flight = self._flights.get(key)
-        return flight is not None and not flight.is_grounded
+    def under_way(self, key: str) -> Flight | None:
+        """Give the load of `key`, if there is one."""
+        return self._flights.get(key)
 
     def waited(self, flight: Flight) -> None:
         """Take back that the caller's load waits for `flight`."""

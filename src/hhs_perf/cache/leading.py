@@ -125,7 +125,9 @@ class Leader:
         except Exception as exc:  # noqa: BLE001 - it belongs to those who wait
             yield from self._storing.release(flight)
             self._land(flight, exc, is_error=True)
-        except BaseException:
+        except BaseException as exc:
+            if not flight.is_detached:
+                flight.ended_by = exc
             self.give_up(flight)
             raise
 
@@ -156,6 +158,9 @@ class Leader:
         except Exception as exc:  # noqa: BLE001 - whatever a loader raises
             yield from self._failed(flight, request, exc)
             return
+        except BaseException as exc:
+            self._count_failure(flight, request, exc)
+            raise
         took = self._memory.now() - started
         request.pattern.load_took(took, here=True)
         self._memory.counts.load_took(took)
@@ -250,17 +255,13 @@ class Leader:
     def _failed(self, flight: Flight, request: LoadRequest, error: Exception) -> Steps[None]:
         """Keep the exception, answer with a stale value, or let the exception reach the callers."""
         policy, counts = request.policy, self._memory.counts
-        request.pattern.load_failures += 1
-        counts.load_failures += 1
-        counts.error(self._lookup.wall(), f"load {request.pattern.pattern}", error)
+        self._count_failure(flight, request, error)
         if isinstance(error, policy.negative):
             frame = self._storing.framed_error(request, error)
             yield from self._storing.store(flight, request, frame)
         else:
             yield from self._storing.release(flight)
             previous = flight.previous
-            if flight.is_detached:
-                self._memory.put_off(request.key, policy.negative_ttl)
             if previous is not None and self.has_stale(flight, policy.fail_safe_for):
                 now = self._storing.now()
                 if previous.expires <= now:
@@ -273,9 +274,28 @@ class Leader:
                 return
         self._land(flight, error, is_error=True)
 
+    def _count_failure(self, flight: Flight, request: LoadRequest, error: BaseException) -> None:
+        counts = self._memory.counts
+        request.pattern.load_failures += 1
+        counts.load_failures += 1
+        counts.error(self._lookup.wall(), f"load {request.pattern.pattern}", error)
+        if flight.is_detached:
+            self._memory.put_off(request.key, request.policy.negative_ttl)
+
     def give_up(self, flight: Flight) -> None:
         """End a load that ended without a word."""
         self._storing.release_later(flight)
+        self.abandon(flight)
+
+    def give_up_lost(self, flight: Flight) -> None:
+        """Do so for one whose event loop does not run: should it, nothing comes of it any more."""
+        self._memory.outdate(flight.key)
+        self.give_up(flight)
+
+    def lacks_thread(self, flight: Flight) -> None:
+        """End a load for which there was no thread, and let the report show it."""
+        counts, error = self._memory.counts, RuntimeError()
+        counts.error(self._lookup.wall(), "threads of loads", error)
         self.abandon(flight)
 
     def abandon(self, flight: Flight) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import attrs
 
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from .store.entry import Entry
 
 __all__ = ["LoadRequest", "Loader"]
+
+# Past so many loads that ended without an outcome, nobody waits for one of another caller.
+_MOST_ABANDONED: Final = 3
 
 _Landing: TypeAlias = tuple[Any, bool, BaseException | None]
 """What a load came to: the value, whether it was found in the cache, the error in its place."""
@@ -68,6 +71,10 @@ class Loader:
         """Find the value or load it."""
         memory, counts = self._memory, self._memory.counts
         state, entry, reason = memory.look(request.key)
+        if entry is not None and self._is_shared(entry, request):
+            # Others may have changed what they were given; L2 has it as it was.
+            memory.store.remove(request.key)
+            entry = None
         # Neither who warms nor who refreshes asks whether there is a value.
         is_lookup = not (request.is_forced or warming.get())
         if entry is not None and not request.is_forced:
@@ -77,7 +84,7 @@ class Loader:
                     entry.hits += HIT
                 if not is_fresh:
                     counts.stale_served += 1
-                if state != FRESH:
+                if state != FRESH and not memory.is_put_off(entry):
                     yield from self._refresh(request, entry)
                 return _given(entry.value, request, is_error=is_error(entry))
         if is_lookup:
@@ -94,12 +101,21 @@ class Loader:
                 del error  # its traceback holds this frame
         return _given(value, request)
 
+    def _is_shared(self, entry: Entry, request: LoadRequest) -> bool:
+        wants_copies = request.policy.copy == "on_read" and entry.group.policy.copy == "never"
+        return wants_copies and self._lookup.second is not None
+
     def _fly(self, request: LoadRequest, entry: Entry | None) -> Steps[_Landing]:
         """Join the load of a key or lead it."""
         if request.begins_anew:
             self._flights.ground((request.key,))
             self._memory.outdate(request.key)
+        limit = request.policy.hard_timeout
+        until = None if limit is None else self._memory.now() + limit
+        abandoned = 0
         while True:
+            if abandoned >= _MOST_ABANDONED:
+                self._flights.ground((request.key,))
             began = self._memory.began()
             flight, leads = self._flights.join(request.key, began, partial(self._is_void, request))
             if leads:
@@ -107,11 +123,14 @@ class Loader:
                 landed = yield from self._leader.find(flight, request)
                 if landed and flight.is_stale:
                     yield from self._refresh_below(request)
-                elif not landed:
-                    verb = "lead_apart" if request.policy.in_background else "lead"
-                    yield verb, (partial(self._leader.load, flight, request),)
-            value, was_found, error = yield from self._outcome(flight, request)
+                elif not landed and (yield from self._lacks_thread(flight, request, until)):
+                    self._flights.waited(flight)
+                    return self._late(flight, request)
+            value, was_found, error = yield from self._outcome(flight, request, until)
             if value is ABANDONED:
+                if leads:
+                    _raise_own(flight)
+                abandoned += 1
                 continue
             is_older = not leads and flight.began[1] != began[1]
             # Which tags a value has is sometimes known when it is loaded only.
@@ -123,24 +142,51 @@ class Loader:
         tags = tuple(dict.fromkeys((*request.tags, *flight.tags)))
         return self._memory.marks.voids_entry(request.key, tags, flight.began[1])
 
-    def _outcome(self, flight: Flight, request: LoadRequest) -> Steps[_Landing]:
+    def _lacks_thread(
+        self, flight: Flight, request: LoadRequest, until: float | None
+    ) -> Steps[bool]:
+        """Have a flight flown; True when a caller that does not wait for long had no thread."""
+        load = partial(self._leader.load, flight, request)
+        if not request.policy.in_background:
+            yield "lead", (load,)
+            return False
+        led = yield "lead_apart", (load, self._patience(flight, request, until))
+        if not led:
+            self._leader.lacks_thread(flight)
+        return not led
+
+    def _patience(
+        self, flight: Flight, request: LoadRequest, until: float | None
+    ) -> float | None:
+        """Give the seconds that the caller still waits for a flight; None is for ever."""
+        policy = request.policy
+        patience = None if until is None else max(0.0, until - self._memory.now())
+        soft = policy.soft_timeout
+        if soft is None or not self._leader.has_stale(flight, policy.keeps_for):
+            return patience
+        return soft if patience is None else min(soft, patience)
+
+    def _late(self, flight: Flight, request: LoadRequest) -> _Landing:
+        """Answer who waited long enough: with the previous value, if that may be used."""
+        counts, policy = self._memory.counts, request.policy
+        counts.timeouts += 1
+        if flight.previous is not None and self._leader.has_stale(flight, policy.keeps_for):
+            counts.stale_served += 1
+            return flight.previous.value, True, None
+        return None, False, CacheTimeoutError(request.key, policy.hard_timeout or 0.0)
+
+    def _outcome(
+        self, flight: Flight, request: LoadRequest, until: float | None
+    ) -> Steps[_Landing]:
         """Wait for a flight to land, as long as the policy lets."""
-        policy, counts = request.policy, self._memory.counts
         try:
             if not flight.outcome.done():
-                has_stale = self._leader.has_stale(flight, policy.keeps_for)
-                patience = policy.hard_timeout
-                if has_stale and policy.soft_timeout is not None:
-                    patience = min(policy.soft_timeout, patience or policy.soft_timeout)
+                patience = self._patience(flight, request, until)
                 done = yield "wait", (flight.outcome, patience)
                 if flight.outcome.is_lost:
-                    self._leader.give_up(flight)
+                    self._leader.give_up_lost(flight)
                 elif not done:
-                    counts.timeouts += 1
-                    if flight.previous is not None and has_stale:
-                        counts.stale_served += 1
-                        return flight.previous.value, True, None
-                    return None, False, CacheTimeoutError(request.key, patience or 0.0)
+                    return self._late(flight, request)
         finally:
             self._flights.waited(flight)
         error = flight.outcome.exception()
@@ -149,8 +195,11 @@ class Loader:
 
     def _refresh(self, request: LoadRequest, entry: Entry) -> Steps[None]:
         """Have a value loaded in the background, unless somebody does."""
-        if self._flights.is_under_way(request.key):
-            return
+        under_way = self._flights.under_way(request.key)
+        if under_way is not None:
+            if not under_way.outcome.is_lost:
+                return
+            self._leader.give_up_lost(under_way)
         began = self._memory.began()
         flight, leads = self._flights.join(request.key, began, partial(self._is_void, request))
         self._flights.waited(flight)
@@ -162,12 +211,22 @@ class Loader:
         forced = attrs.evolve(request, is_forced=True)
         spawned = yield "spawn", (partial(self._leader.load, flight, forced),)
         if not spawned:
-            self._leader.abandon(flight)
+            self._leader.lacks_thread(flight)
 
     def _refresh_below(self, request: LoadRequest) -> Steps[None]:
         _, entry, _ = self._memory.look(request.key)
         if entry is not None:
             yield from self._refresh(request, entry)
+
+
+def _raise_own(flight: Flight) -> None:
+    """Raise what ended the load of who leads it: that is no reason to load once more."""
+    ended, flight.ended_by = flight.ended_by, None
+    if ended is not None:
+        try:
+            raise ended
+        finally:
+            del ended  # its traceback holds this frame
 
 
 def _given(value: Any, request: LoadRequest, *, is_error: bool = False) -> Any:

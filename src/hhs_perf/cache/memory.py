@@ -239,6 +239,11 @@ class Memory:
                 if entry.expires != _NEVER:
                     entry.expires = min(entry.group.eager_from, entry.group.fresh_until)
 
+    def is_put_off(self, entry: Entry) -> bool:
+        """Tell whether `entry` is not to be loaded anew yet."""
+        group = entry.group
+        return isinstance(group, Detail) and group.eager_from > self._now()
+
     def begin_write(self, key: str) -> tuple[int, int]:
         """Forget `key` since it is about to be written; give what `keep` wants."""
         with self.lock:
@@ -431,6 +436,8 @@ def _shorten(entry: Entry, until: float) -> None:
     group = entry.group
     if isinstance(group, Detail):
         group.fresh_until = min(group.fresh_until, until)
+        # What is shortened was not put off: it may be loaded anew when it ends.
+        group.eager_from = min(group.eager_from, until)
 
 
 def _evicted(_: str, entry: Entry) -> None:

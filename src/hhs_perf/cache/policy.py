@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final, Generic, Literal, TypeVar
 
 import attrs
+
+from .checked import checked_tags
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,9 +30,14 @@ LONGEST_TTL: Final = 30 * 86400.0
 """The longest life of an entry, stale time included, in seconds: invalidations outlive it."""
 
 
+def is_number(value: object) -> bool:
+    """Tell a number; True and False are none."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 def check_ttl(ttl: float, what: str = "ttl") -> float:
     """Give `ttl` as it is; raises ValueError for one that no entry can have."""
-    if not isinstance(ttl, int | float) or not 0 < ttl <= LONGEST_TTL:
+    if not is_number(ttl) or not 0 < ttl <= LONGEST_TTL:
         raise ValueError(f"{what}: must be more than 0 and at most 30 days in seconds, got {ttl!r}")
     return ttl
 
@@ -41,24 +47,40 @@ def _ttl(_: object, field: attrs.Attribute[Any], value: float | None) -> None:
         check_ttl(value, field.name)
 
 
+def _own_ttl(_: object, field: attrs.Attribute[Any], value: float) -> None:
+    check_ttl(value, field.name)
+
+
 def _span(_: object, field: attrs.Attribute[Any], value: float) -> None:
-    if not 0 <= value <= LONGEST_TTL:
+    if not is_number(value) or not 0 <= value <= LONGEST_TTL:
         raise ValueError(f"{field.name}: must be between 0 and 30 days in seconds, got {value!r}")
 
 
 def _share(_: object, field: attrs.Attribute[Any], value: float | None) -> None:
-    if value is not None and not 0 <= value < 1:
+    if value is not None and not (is_number(value) and 0 <= value < 1):
         raise ValueError(f"{field.name}: must be a share from 0 to below 1, got {value!r}")
 
 
 def _timeout(_: object, field: attrs.Attribute[Any], value: float | None) -> None:
-    if value is not None and not 0 < value < math.inf:
-        raise ValueError(f"{field.name}: must be more than 0 seconds and finite, got {value!r}")
+    if value is not None:
+        check_ttl(value, field.name)
+
+
+def _classes(value: Any) -> tuple[Any, ...]:
+    try:
+        return (value,) if isinstance(value, type) else tuple(value)
+    except TypeError:
+        return (value,)
 
 
 def _errors(_: object, field: attrs.Attribute[Any], value: tuple[type, ...]) -> None:
     if not all(isinstance(each, type) and issubclass(each, Exception) for each in value):
         raise ValueError(f"{field.name}: must be classes of exceptions, got {value!r}")
+
+
+def _note(_: object, field: attrs.Attribute[Any], value: object) -> None:
+    if not isinstance(value, str | None):
+        raise TypeError(f"{field.name}: must be a string, got {value!r}")
 
 
 def _copy(_: object, field: attrs.Attribute[Any], value: str) -> None:
@@ -76,7 +98,7 @@ class Policy:
     value is still fresh and is loaded anew in the background by the next caller. `hard_timeout`
     bounds what any caller waits for a load; the load goes on, and its value is kept. `jitter` is
     the share of the ttl that may be taken off at random, so that what was stored together does
-    not expire together. Exceptions of the classes `negative` are kept for `negative_ttl` and
+    not expire together. Exceptions of the classes `negative`, or of that one, are kept for `negative_ttl` and
     raised again. With `copy="on_read"` every caller gets a deep copy.
 
     Raises ValueError for values out of range.
@@ -90,9 +112,9 @@ class Policy:
     soft_timeout: float | None = attrs.field(default=None, validator=_timeout)
     hard_timeout: float | None = attrs.field(default=None, validator=_timeout)
     negative: tuple[type[Exception], ...] = attrs.field(
-        default=(), converter=tuple, validator=_errors
+        default=(), converter=_classes, validator=_errors
     )
-    negative_ttl: float = attrs.field(default=5.0, validator=_ttl)
+    negative_ttl: float = attrs.field(default=5.0, validator=_own_ttl)
     copy: Literal["never", "on_read"] = attrs.field(default="never", validator=_copy)
     # What is asked on every miss, worked out once.
     keeps_for: float = attrs.field(init=False, repr=False, eq=False)
@@ -124,12 +146,17 @@ class Loaded(Generic[T]):
     `ttl` in seconds and `tags` stand in place of those of the call; `note` is kept beside the
     value and handed back in `previous()`: an ETag or a revision. With `keep=False` the value goes
     to those who wait for it in this process, and is not kept.
+
+    Raises TypeError for tags that are no strings and a note that is none, ValueError for a ttl
+    out of range.
     """
 
     value: T
     ttl: float | None = attrs.field(default=None, kw_only=True, validator=_ttl)
-    tags: Iterable[str] | None = attrs.field(default=None, kw_only=True)
-    note: str | None = attrs.field(default=None, kw_only=True)
+    tags: Iterable[str] | None = attrs.field(
+        default=None, kw_only=True, converter=attrs.converters.optional(checked_tags)
+    )
+    note: str | None = attrs.field(default=None, kw_only=True, validator=_note)
     keep: bool = attrs.field(default=True, kw_only=True)
 
 
@@ -140,6 +167,10 @@ class NotModified:
 
     def __repr__(self) -> str:
         """Name the constant."""
+        return "NOT_MODIFIED"
+
+    def __reduce__(self) -> str:
+        """Be the one constant after copying and pickling, too."""
         return "NOT_MODIFIED"
 
 

@@ -13,7 +13,7 @@ from .lookup import copied
 from .observed.steadiness import fingerprint_of
 from .policy import NOT_MODIFIED, Loaded, kept_for
 from .remote.l2 import L2Down, unreachable
-from .responses import refuse_response
+from .responses import refuse_unshareable
 from .store.entry import Detail
 from .wire._framing import payload_of
 from .wire.codec import Frame
@@ -74,14 +74,13 @@ class Storing:
     ) -> Frame:
         """Make a frame of what a loader gave; raises ValueError where that makes no sense.
 
-        And CacheCodecError for a web response.
+        And CacheCodecError for a web response, or what can be read once.
         """
         ttl, tags, note = request.ttl, request.tags, None
         if isinstance(value, Loaded):
             ttl = value.ttl if value.ttl is not None else ttl
             if value.tags is not None:
-                named = (value.tags,) if isinstance(value.tags, str) else value.tags
-                tags = tuple(dict.fromkeys(named))
+                tags = tuple(value.tags)
             note, value = value.note, value.value
         if value is NOT_MODIFIED:
             if before is None:
@@ -92,7 +91,7 @@ class Storing:
             # What the loader named when it gave the value still is what the value was made of.
             tags = tuple(dict.fromkeys((*tags, *before.tags)))
             request.pattern.steadiness.same(request.key)
-        refuse_response(request.key, value)
+        refuse_unshareable(request.key, value)
         life, l1_ttl = self.lives.of(ttl, request.policy)
         request.pattern.ttl = life
         now = self.now()

@@ -10,7 +10,7 @@ from ..exceptions import CacheCodecError
 from .lookup import copied
 from .policy import kept_for
 from .remote.l2 import L2Down, unreachable
-from .responses import refuse_response
+from .responses import refuse_unshareable
 from .wire.codec import Frame
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .lookup import Lookup
     from .marks import MarkKind
     from .policy import Policy
+    from .remote.l2 import Level2
     from .storing import Lives
 
 __all__ = ["Writer"]
@@ -60,10 +61,11 @@ class Writer:
     ) -> Steps[None]:
         """Store several values in one round trip."""
         for key, value in values.items():
-            refuse_response(key, value)
+            refuse_unshareable(key, value)
         second = self._second
         if second is not None:
             second.listens()
+            yield from self._learn_time(second.level2)
         frames = {key: self._frame(value, ttl, tags, policy) for key, value in values.items()}
         if second is None:
             for key, frame in frames.items():
@@ -73,6 +75,14 @@ class Writer:
             return
         for keys in _batches(list(frames)):
             yield from self._write({key: frames[key] for key in keys}, policy, type_)
+
+    def _learn_time(self, level2: Level2) -> Steps[None]:
+        """Ask for Redis's time before the first stamp: this host's clock may be anything."""
+        if level2.ahead is None:
+            try:
+                yield from level2.ask_standing()
+            except L2Down:  # then nothing is written either
+                return
 
     def _write(self, frames: Mapping[str, Frame], policy: Policy, type_: object) -> Steps[None]:
         items = self._encoded(frames, type_)

@@ -127,7 +127,7 @@ def test_keys_are_strings(cache: TieredCache, key: object) -> None:
 
 
 def test_tags_are_strings(cache: TieredCache) -> None:
-    with pytest.raises(TypeError, match="tags"):
+    with pytest.raises(TypeError, match="tag"):
         cache.set("k", 1, tags=[1])
 
 

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import re
-import sys
-from contextlib import suppress
-from dis import get_instructions
-from pathlib import PurePath
 from typing import TYPE_CHECKING, Final
 
 from ...exceptions import CacheKeyError
 from ._binding import Binder
 from ._canonical import canonical, hashed
+from ._functions import full_name
 from ._recent import RecentKeys
 from ._templates import KeyTemplate, escaped
 
@@ -21,7 +18,6 @@ if TYPE_CHECKING:
 __all__ = ["KeyMaker", "KeyTemplate", "pattern_of"]
 
 _LONGEST: Final = 200
-_CLOSED_OVER: Final = (str, int, float, bool, bytes, type(None))
 
 _MOST_PARTS: Final = 12
 _LONGEST_WORD: Final = 32
@@ -34,10 +30,13 @@ class KeyMaker:
     With `key`, a template, its fields are parameters of the function: see `KeyTemplate`. Without,
     the key is the function's full name and all arguments, `shop.views.summary('org', 5)`, hashed
     (BLAKE2b) when longer than 200 characters. Calls that Python binds alike have one key:
-    `f(1, b=2)` is `f(a=1, b=2)`, and a default is what it stands for. `version` tells values of
-    this version of the function from older ones.
+    `f(1, b=2)` is `f(a=1, b=2)`, and a default is what it stands for. Two functions of one module
+    and qualified name, such as those in the branches of an `if`, are one; what a function closes
+    over and what a method is bound to are part of the name. `version` tells values of this version
+    of the function from older ones.
 
-    Raises CacheKeyError for a template that does not fit, or a function without a name.
+    Raises CacheKeyError for a template that does not fit, and, without one, for a function that
+    has no name, or closes over or is bound to what no key can be made of.
     """
 
     def __init__(
@@ -53,7 +52,7 @@ class KeyMaker:
         self.told_by = self._binder.names
         """What calls that have one key agree in: parameters, or attributes such as `self.id`."""
         if key is None:
-            self._name = _full_name(function) + version_tag
+            self._name = full_name(function) + version_tag
             self.pattern = f"{self._name}(*)"
         else:
             self._template = KeyTemplate(key)
@@ -102,42 +101,6 @@ class KeyMaker:
         if len(self._name) + len(text) > _LONGEST:
             text = f"#{hashed(text)}"
         return f"{self._name}({text})"
-
-
-def _full_name(function: Callable[..., object]) -> str:
-    name = getattr(function, "__qualname__", None)
-    if name is None or name.endswith("<lambda>"):
-        raise CacheKeyError(
-            f"{function!r} has no name that tells it from others: give it a key='…'"
-        )
-    return f"{_module_of(function)}.{name}{_closure_tag(function)}"
-
-
-def _module_of(function: Callable[..., object]) -> str:
-    module = function.__module__
-    if module != "__main__":
-        return module
-    # Under its file's name it shares entries with the server that imports it, and shares none
-    # with other scripts.
-    main = sys.modules[module]
-    spec = getattr(main, "__spec__", None)
-    return spec.name if spec is not None else PurePath(getattr(main, "__file__", module)).stem
-
-
-def _closure_tag(function: Callable[..., object]) -> str:
-    """Tell functions apart that one factory made: they have one name, and other values around."""
-    code = getattr(function, "__code__", None)
-    cells = getattr(function, "__closure__", None)
-    if code is None or not cells:
-        return ""
-    # What the function itself assigns, such as a count of its calls, is no property of it.
-    own = {each.argval for each in get_instructions(code) if each.opname == "STORE_DEREF"}
-    texts = []
-    for name, cell in zip(code.co_freevars, cells, strict=True):
-        with suppress(ValueError):  # what is assigned further down has no value yet
-            if name not in own and type(cell.cell_contents) in _CLOSED_OVER:
-                texts.append(f"{name}={canonical(cell.cell_contents, '', '')}")
-    return f"#{hashed(', '.join(texts))[:16]}" if texts else ""
 
 
 def pattern_of(key: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from ..flight import loading
@@ -18,8 +19,8 @@ __all__ = ["Loading", "by_hash", "is_unknown_script", "pauses", "whole"]
 
 _NO_SCRIPT: Final = "NOSCRIPT"
 
-# While another event loop loads, it is seen so often whether that was closed, in seconds.
-_LOOK_EVERY: Final = 1.0
+# While another event loop loads, it is seen so often whether that still runs, in seconds.
+_LOOK_EVERY: Final = 0.25
 
 Command = tuple[object, ...]
 
@@ -60,8 +61,10 @@ class Loading:
 
     def __exit__(self, *_: object) -> None:
         part_of, before = self._tokens
-        loading.reset(part_of)
-        replaced.reset(before)
+        # A task that is collected with its event loop ends in whatever context that happens.
+        with suppress(ValueError):
+            loading.reset(part_of)
+            replaced.reset(before)
 
 
 def pauses(seconds: float | None) -> Iterator[float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import os
 import threading
 from concurrent.futures import Future
@@ -31,6 +32,7 @@ HELD: Final = 3
 _LEASE_MS: Final = 5_000
 _SEEN_BYTES: Final = 64
 _MOST_REPLAYED: Final = 10_000
+_LONG_BYTES: Final = 1 << 20
 # By how much two clocks that NTP adjusts may part: 500 ppm is the most that it does to one.
 _FASTEST_DRIFT: Final = 1e-3
 
@@ -110,7 +112,7 @@ class Level2:
 
     # -- requests
 
-    def _ask(self, operation: str, request: Request) -> Steps[Any]:
+    def _ask(self, operation: str, request: Request, *, size: int = 0) -> Steps[Any]:
         if not self.breaker.is_closed:
             raise L2Down
         monotonic = self._timeline.monotonic
@@ -120,13 +122,14 @@ class Level2:
         except self._errors as exc:
             took = monotonic() - started
             self._on_operation(operation, took, True)  # noqa: FBT003
-            self.failed(operation, exc, took)
+            # Sending so much may take longer than the time that an answer is given.
+            self.failed(operation, exc, math.inf if size > _LONG_BYTES else took)
             raise L2Down from exc
         self._on_operation(operation, monotonic() - started, False)  # noqa: FBT003
         return answer
 
     def failed(self, operation: str, error: BaseException, took: float = 0.0) -> None:
-        """Take that Redis failed, after `took` seconds."""
+        """Take that Redis failed, after `took` seconds: more than enough tell nothing of it."""
         counts = self._memory.counts
         counts.l2_errors[operation] = counts.l2_errors.get(operation, 0) + 1
         counts.error(self._timeline.now(), f"l2 {operation}", error)
@@ -250,13 +253,18 @@ class Level2:
 
     def put(self, key: str, data: bytes, seconds: float, token: bytes | None) -> Steps[bool]:
         """Store `data` for `seconds`; with a token only if its lease still holds."""
-        answers = yield from self._ask("put", ("script", (self._put(key, data, seconds, token),)))
+        request = ("script", (self._put(key, data, seconds, token),))
+        answers = yield from self._ask("put", request, size=len(data))
         return bool(answers)
 
     def put_many(self, items: Iterable[tuple[str, bytes, float]]) -> Steps[None]:
         """Store several values, whoever is loading them."""
-        calls = [self._put(key, data, seconds, None) for key, data, seconds in items]
-        yield from self._ask("put_many", ("scripts", (calls,)))
+        calls: list[Call] = []
+        size = 0
+        for key, data, seconds in items:
+            calls.append(self._put(key, data, seconds, None))
+            size += len(data)
+        yield from self._ask("put_many", ("scripts", (calls,)), size=size)
 
     def _put(self, key: str, data: bytes, seconds: float, token: bytes | None) -> Call:
         keys = (self.names.value(key), self.names.lock(key))

@@ -105,7 +105,16 @@ class AsyncLink:
         """Call a loader, and await what it gives if that can be awaited."""
         with Loading(flight, previous):
             value = loader()
-            return await value if inspect.isawaitable(value) else value
+            if not inspect.isawaitable(value):
+                return value
+            loop = asyncio.get_running_loop()
+            try:
+                return await value
+            except Exception:
+                # Collected with its event loop, a loader may raise whatever it likes.
+                if loop.is_closed() or not loop.is_running():
+                    raise GeneratorExit from None
+                raise
 
     async def wait(self, future: Future[Any], seconds: float | None) -> bool:
         """Wait until `future` is done; False when it is not within `seconds`."""
@@ -134,7 +143,10 @@ class AsyncLink:
         """Do a load in a task: whoever waits for it may be cancelled without ending it."""
         self.keep_task(run_async(steps(), self))
 
-    lead_apart = lead
+    async def lead_apart(self, steps: Callable[[], Steps[Any]], _: float | None) -> bool:
+        """Do likewise: a task is always to be had."""
+        await self.lead(steps)
+        return True
 
     async def spawn(self, steps: Callable[[], Steps[Any]]) -> bool:
         """Do a load in a task, for nobody who waits."""
@@ -150,7 +162,12 @@ class AsyncLink:
         # The loop itself holds tasks weakly.
         task = asyncio.get_running_loop().create_task(work, context=context)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and not isinstance(task.exception(), Exception | None):
+            return  # who leads raises it: now it counts as seen
 
     async def close(self) -> None:
         """End the background work and the connections."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import inspect
+import sys
 import threading
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
@@ -113,7 +114,7 @@ class SyncLink:
         """Wait until `future` is done; False when it is not within `seconds`.
 
         Raises CacheReentrancyError where waiting would stop the event loop that has to do it.
-        Ends early where that loop is closed.
+        Ends early where that loop was closed, or rests.
         """
         if isinstance(future, Outcome) and future.home is not None:
             if future.home is _running_loop():
@@ -128,35 +129,51 @@ class SyncLink:
         """Do a load that the caller waits for."""
         run(steps(), self)
 
-    def lead_apart(self, steps: Callable[[], Steps[Any]]) -> None:
-        """Do a load in a thread, so that the caller can wait for it with an end."""
-        if not self._start(steps, contextvars.copy_context()):
-            run(steps(), self)
+    def lead_apart(self, steps: Callable[[], Steps[Any]], patience: float | None) -> bool:
+        """Do a load in a thread, so that the caller can wait for it with an end.
+
+        False when no thread became free within `patience` seconds. Where the caller waits for
+        ever, or the interpreter ends, its own thread will do.
+        """
+        if not sys.is_finalizing():
+            if self._start(steps, contextvars.copy_context(), patience or 0.0):
+                return True
+            if patience is not None:
+                return False
+        run(steps(), self)
+        return True
 
     def spawn(self, steps: Callable[[], Steps[Any]]) -> bool:
         """Do a load in a thread, for nobody who waits; False when there are too many already."""
         context = contextvars.copy_context()
         context.run(loading.set, ())  # what nobody waits for is part of no other load
-        return self._start(steps, context)
+        return not sys.is_finalizing() and self._start(steps, context, 0.0)
 
-    def _start(self, steps: Callable[[], Steps[Any]], context: contextvars.Context) -> bool:
-        if not self._free.acquire(blocking=False):
+    def _start(
+        self, steps: Callable[[], Steps[Any]], context: contextvars.Context, patience: float
+    ) -> bool:
+        free = self._free
+        if not free.acquire(timeout=patience):
             return False
         thread = threading.Thread(
-            target=context.run, args=(self._run, steps), name="hhs_perf-load", daemon=True
+            target=context.run, args=(self._run, steps, free), name="hhs_perf-load", daemon=True
         )
         try:
             thread.start()
         except RuntimeError:  # no thread to be had, or the interpreter ends
-            self._free.release()
+            free.release()
             return False
         return True
 
-    def _run(self, steps: Callable[[], Steps[Any]]) -> None:
+    def _run(self, steps: Callable[[], Steps[Any]], free: threading.BoundedSemaphore) -> None:
         try:
             run(steps(), self)
+        except Exception:
+            raise
+        except BaseException:  # noqa: BLE001 - who leads raises it, and else it was counted
+            return
         finally:
-            self._free.release()
+            free.release()
 
     def close(self) -> None:
         """Close the connections; they open again where they are needed."""
