@@ -71,7 +71,7 @@ class Operation:
         verb, arguments = self._request
         if verb in ("lead", "lead_apart"):
             self._request = None
-            self._stack.append(arguments[0]())
+            self._stack.append(_led(arguments[0]))
             self._go_on(None, None)
         elif verb == "spawn":
             apart = Operation(f"{self.name}, in the background", self.cache, arguments[0])
@@ -100,6 +100,12 @@ class Operation:
                 return
         self._request = None
         self.result, self.error, self.is_done = answer, raised, True
+
+
+def _led(steps: Callable[[], Any]) -> Iterator[Any]:
+    """Do a load, and tell that it was done."""
+    yield from steps()
+    return True
 
 
 class Schedule:

@@ -29,7 +29,7 @@ _TEXT: Final = """
         _hhs_entry = _hhs_held[_hhs_keys[{kinds}][{values}]]
         if (
             _hhs_entry.expires > _hhs_now()
-            and _hhs_entry.group.epoch == _hhs_marks.epoch
+            and _hhs_entry.group.epoch == _hhs_marks.quick
         ):
             _hhs_entry.hits += {hit}
             return _hhs_entry.value

@@ -9,8 +9,16 @@ from attrs import evolve
 
 from .._clock import Timeline
 from .._fork import renew_after_fork
-from ..exceptions import CacheKeyError, ConfigurationError
+from ..exceptions import ConfigurationError
 from .bulk import BulkLookup
+from .checked import (
+    checked_key,
+    checked_keys,
+    checked_loader,
+    checked_tags,
+    checked_text,
+    checked_values,
+)
 from .drive import run_async
 from .flight import Flights
 from .leading import Leader
@@ -18,7 +26,7 @@ from .loading import Loader, LoadRequest
 from .lookup import Lookup
 from .memory import Memory
 from .observed.operations import Operations
-from .policy import Policy, check_ttl
+from .policy import Policy, check_ttl, checked_policy
 from .questions import answers_to
 from .remote.loop_link import AsyncLinks
 from .remote.thread_link import SyncLink
@@ -85,7 +93,7 @@ class Core:
         if (
             entry is not None
             and entry.expires > self.memory.now()
-            and entry.group.epoch == self.memory.marks.epoch
+            and entry.group.epoch == self.memory.marks.quick
         ):
             entry.hits += HIT
             return entry
@@ -107,10 +115,10 @@ class Core:
         patterns = self.memory.patterns
         return LoadRequest(
             key=checked_key(key),
-            loader=loader,
+            loader=checked_loader(loader),
             ttl=None if ttl is None else check_ttl(ttl),
             tags=checked_tags(tags),
-            policy=policy or PLAIN,
+            policy=checked_policy(policy) or PLAIN,
             type=type_,
             pattern=patterns.of_key(key) if pattern is None else patterns.of(pattern),
             is_forced=is_forced,
@@ -139,8 +147,8 @@ class Core:
         """Keep values."""
         if ttl is not None:
             check_ttl(ttl)
-        checked = {checked_key(key): value for key, value in values.items()}
-        return self._writer.set_many(checked, ttl, checked_tags(tags), policy or PLAIN, type_)
+        checked, policy = checked_values(values), checked_policy(policy) or PLAIN
+        return self._writer.set_many(checked, ttl, checked_tags(tags), policy, type_)
 
     def deletion(self, keys: Iterable[str]) -> Steps[None]:
         """Remove values."""
@@ -153,6 +161,8 @@ class Core:
         tags = checked_tags(tags)
         if prefix is not None:
             prefix = checked_text(prefix, "a prefix")
+        if not isinstance(everything, bool):
+            raise TypeError(f"everything must be True or False, got {everything!r}")
         if not tags and not prefix and not everything:
             raise ValueError("say what to invalidate: tags, a prefix that is not empty, everything")
         return self._writer.invalidate(tags, prefix or None, everything=everything)

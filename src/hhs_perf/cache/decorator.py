@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Final, Generic, ParamSpec, Protocol, Type
 import msgspec
 
 from ._hits import answering_hits
-from .core import checked_tags
+from .checked import checked_tags, checked_text
 from .naming.keys import KeyMaker
 from .naming.tags import TagMaker
-from .policy import check_ttl
+from .policy import check_ttl, checked_policy
 from .store.entry import HIT
 from .warm.calls import name_of
 
@@ -145,6 +145,9 @@ def decorate(
     if ttl is not None:
         check_ttl(ttl)
     checked = checked_tags(tags)
+    checked_policy(policy)
+    if key is not None:
+        checked_text(key, "key")
 
     def decorator(function: Callable[..., Any], /) -> Any:
         if isinstance(function, staticmethod | classmethod | property):
@@ -181,7 +184,7 @@ def _wrap(
     def cached(*args: Any, **kwargs: Any) -> Any:
         key = key_of(args, kwargs)
         entry = find(key)
-        if entry is not None and entry.expires > now() and entry.group.epoch == marks.epoch:
+        if entry is not None and entry.expires > now() and entry.group.epoch == marks.quick:
             entry.hits += HIT
             return entry.value
         return run(core.loading(plan.request(key, args, kwargs)))
@@ -208,7 +211,7 @@ def _wrap_async(
     async def cached(*args: Any, **kwargs: Any) -> Any:
         key = key_of(args, kwargs)
         entry = find(key)
-        if entry is not None and entry.expires > now() and entry.group.epoch == marks.epoch:
+        if entry is not None and entry.expires > now() and entry.group.epoch == marks.quick:
             entry.hits += HIT
             return entry.value
         return await load(plan.request(key, args, kwargs))

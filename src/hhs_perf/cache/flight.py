@@ -8,6 +8,8 @@ from concurrent.futures import Future
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Final
 
+import attrs
+
 from ..exceptions import CacheReentrancyError
 
 if TYPE_CHECKING:
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
 
     from .wire.codec import Frame
 
-__all__ = ["ABANDONED", "Flight", "Flights", "Outcome", "loading", "warming"]
+__all__ = ["ABANDONED", "Anew", "Flight", "Flights", "Outcome", "loading", "renewing", "warming"]
 
 ABANDONED: Final = object()
 """The outcome of a load whose thread or task was killed: whoever waits has to load itself."""
@@ -29,6 +31,22 @@ loading: Final[ContextVar[tuple[Flight, ...]]] = ContextVar("hhs_perf_loading", 
 
 warming: Final[ContextVar[bool]] = ContextVar("hhs_perf_warming", default=False)
 """Whether the running code warms the cache: what it looks for counts neither as hit nor as miss."""
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Anew:
+    """That what is looked for in one cache is to be loaded anew, each key once.
+
+    What was loaded since `since`, on Redis's clock, is new enough; `keys` have been loaded.
+    """
+
+    flights: Flights
+    since: float
+    keys: set[str] = attrs.field(factory=set)
+
+
+renewing: Final[ContextVar[Anew | None]] = ContextVar("hhs_perf_renewing", default=None)
+"""What the running code, if it warms the cache, is to load anew."""
 
 
 class Outcome(Future[object]):

@@ -158,6 +158,8 @@ class Leader:
         except Exception as exc:  # noqa: BLE001 - whatever a loader raises
             yield from self._failed(flight, request, exc)
             return
+        except GeneratorExit:
+            raise  # in the midst of a collection: no lock can be waited for
         except BaseException as exc:
             self._count_failure(flight, request, exc)
             raise

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 import attrs
 
 from ..exceptions import CacheTimeoutError
-from .flight import ABANDONED, warming
+from .flight import ABANDONED, renewing, warming
 from .lookup import copied, is_error, usable_as_stale
 from .memory import FRESH, REFRESH
 from .store.entry import HIT
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .flight import Flight, Flights
     from .leading import Leader
     from .lookup import Lookup
-    from .observed.stats import PatternCounts
+    from .observed.stats import MissReason, PatternCounts
     from .policy import Policy
     from .store.entry import Entry
 
@@ -69,6 +69,15 @@ class Loader:
 
     def get_or_load(self, request: LoadRequest) -> Steps[Any]:
         """Find the value or load it."""
+        warms = warming.get()
+        if warms and not request.is_forced:
+            anew = renewing.get()
+            if anew and anew.flights is self._flights and request.key not in anew.keys:
+                forced = attrs.evolve(request, is_forced=True, since=anew.since)
+                value = yield from self.get_or_load(forced)
+                # Now, not before: who asks for it meanwhile is to wait for the new value.
+                anew.keys.add(request.key)
+                return value
         memory, counts = self._memory, self._memory.counts
         state, entry, reason = memory.look(request.key)
         if entry is not None and self._is_shared(entry, request):
@@ -76,7 +85,7 @@ class Loader:
             memory.store.remove(request.key)
             entry = None
         # Neither who warms nor who refreshes asks whether there is a value.
-        is_lookup = not (request.is_forced or warming.get())
+        is_lookup = not (request.is_forced or warms)
         if entry is not None and not request.is_forced:
             is_fresh = state in (FRESH, REFRESH)
             if is_fresh or usable_as_stale(entry, memory.now(), request.policy.stale_for):
@@ -84,22 +93,26 @@ class Loader:
                     entry.hits += HIT
                 if not is_fresh:
                     counts.stale_served += 1
-                if state != FRESH and not memory.is_put_off(entry):
+                if state != FRESH:
                     yield from self._refresh(request, entry)
                 return _given(entry.value, request, is_error=is_error(entry))
         if is_lookup:
             counts.l1_missed(reason)
         value, was_found, error = yield from self._fly(request, entry)
-        if is_lookup and was_found:
-            counts.hits += 1
-        elif is_lookup:
-            memory.missed(request.key, request.pattern, reason)
+        if is_lookup:
+            self._count(request, reason, was_found=was_found)
         if error is not None:
             try:
                 raise error
             finally:
                 del error  # its traceback holds this frame
         return _given(value, request)
+
+    def _count(self, request: LoadRequest, reason: MissReason, *, was_found: bool) -> None:
+        if was_found:
+            self._memory.counts.hits += 1
+        else:
+            self._memory.missed(request.key, request.pattern, reason)
 
     def _is_shared(self, entry: Entry, request: LoadRequest) -> bool:
         wants_copies = request.policy.copy == "on_read" and entry.group.policy.copy == "never"
@@ -148,16 +161,18 @@ class Loader:
         """Have a flight flown; True when a caller that does not wait for long had no thread."""
         load = partial(self._leader.load, flight, request)
         if not request.policy.in_background:
-            yield "lead", (load,)
+            try:
+                yield "lead", (load,)
+            except BaseException:
+                flight.ended_by = None  # it is raised already
+                raise
             return False
         led = yield "lead_apart", (load, self._patience(flight, request, until))
         if not led:
             self._leader.lacks_thread(flight)
         return not led
 
-    def _patience(
-        self, flight: Flight, request: LoadRequest, until: float | None
-    ) -> float | None:
+    def _patience(self, flight: Flight, request: LoadRequest, until: float | None) -> float | None:
         """Give the seconds that the caller still waits for a flight; None is for ever."""
         policy = request.policy
         patience = None if until is None else max(0.0, until - self._memory.now())
@@ -194,7 +209,9 @@ class Loader:
         return value, flight.was_found, error
 
     def _refresh(self, request: LoadRequest, entry: Entry) -> Steps[None]:
-        """Have a value loaded in the background, unless somebody does."""
+        """Have a value loaded in the background, unless somebody does, or it just failed."""
+        if self._memory.is_put_off(entry):
+            return
         under_way = self._flights.under_way(request.key)
         if under_way is not None:
             if not under_way.outcome.is_lost:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import contextmanager
 from heapq import nlargest
 from typing import TYPE_CHECKING, Final
 
@@ -11,7 +12,7 @@ from .observed.stats import EARLY_SECONDS, Counts, HotKeys, Patterns
 from .store.entry import Detail, Entry, Group
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from .marks import MarkKind
     from .observed.stats import MissReason, PatternCounts
@@ -315,6 +316,17 @@ class Memory:
             self.marks.add(kind, what, stamp)
             self._groups.clear()
 
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Let no entry pass without a second look meanwhile."""
+        with self.lock:
+            self.marks.hold()
+        try:
+            yield
+        finally:
+            with self.lock:
+                self.marks.release()
+
     def await_link(self) -> None:
         """Keep nothing until it is known whether the others are heard."""
         self._is_waiting = True
@@ -325,7 +337,7 @@ class Memory:
             self._is_waiting = False
             if self._deaf_until is None:
                 self._deaf_until = self._now() + DEAF_TTL
-                self.marks.epoch += 1
+                self.marks.look_again()
                 self._groups.clear()
 
     def hear(self) -> None:
@@ -375,6 +387,7 @@ class Memory:
     def after_fork_in_child(self) -> None:
         """Begin empty: what was invalidated before the child listens would be missed."""
         self.lock = threading.Lock()
+        self.marks.after_fork_in_child()
         self._deaf_until = None
         self._writing = {}
         self.store.renew()

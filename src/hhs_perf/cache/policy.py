@@ -20,6 +20,8 @@ __all__ = [
     "Policy",
     "Previous",
     "check_ttl",
+    "checked_policy",
+    "is_number",
     "kept_for",
     "previous",
 ]
@@ -98,8 +100,8 @@ class Policy:
     value is still fresh and is loaded anew in the background by the next caller. `hard_timeout`
     bounds what any caller waits for a load; the load goes on, and its value is kept. `jitter` is
     the share of the ttl that may be taken off at random, so that what was stored together does
-    not expire together. Exceptions of the classes `negative`, or of that one, are kept for `negative_ttl` and
-    raised again. With `copy="on_read"` every caller gets a deep copy.
+    not expire together. Exceptions of the classes `negative`, or of that one class, are kept for
+    `negative_ttl` and raised again. With `copy="on_read"` every caller gets a deep copy.
 
     Raises ValueError for values out of range.
     """
@@ -132,6 +134,13 @@ class Policy:
     @in_background.default
     def _has_timeout(self) -> bool:
         return self.soft_timeout is not None or self.hard_timeout is not None
+
+
+def checked_policy(policy: Policy | None) -> Policy | None:
+    """Give a policy as it is; raises TypeError for what is none."""
+    if policy is not None and not isinstance(policy, Policy):
+        raise TypeError(f"policy must be a Policy or None, got {policy!r}")
+    return policy
 
 
 def kept_for(life: float, policy: Policy) -> float:

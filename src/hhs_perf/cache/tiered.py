@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast, overload
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Never, TypeVar, cast, overload
 
 from .._clock import SystemClock
 from .._faults import Faults
@@ -21,7 +22,7 @@ from .wire.codec import Codec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
-    from pathlib import Path
+    from os import PathLike
 
     import cachetools
 
@@ -87,7 +88,7 @@ class TieredCache:
         clock: Clock | None = None,
         faults: Faults | None = None,
         warm_workers: int = 4,
-        state_dir: Path | None = None,
+        state_dir: str | PathLike[str] | None = None,
     ) -> None:
         clock = clock or SystemClock()
         if l1 is None:
@@ -98,11 +99,14 @@ class TieredCache:
             l1_ttl=l1_ttl,
             l2_ttl=l2_ttl,
             l2_timeout=l2_timeout,
-            codec=codec or Codec(),
+            codec=Codec() if codec is None else codec,
             on_l2_error=on_l2_error,
+            warm_workers=warm_workers,
+            state_dir=state_dir,
         )
         self.core = Core(l1_store(l1), options, clock, faults or Faults("hhs_perf.cache"))
-        self.warming = Warming(self.core, options.codec, workers=warm_workers, state_dir=state_dir)
+        folder = None if state_dir is None else Path(state_dir)
+        self.warming = Warming(self.core, options.codec, workers=warm_workers, state_dir=folder)
         memory = self.core.memory
         # What a hit reads, side by side.
         self._find = memory.find
@@ -163,7 +167,7 @@ class TieredCache:
         if (
             entry is not None
             and entry.expires > self._now()
-            and entry.group.epoch == self._marks.epoch
+            and entry.group.epoch == self._marks.quick
         ):
             entry.hits += HIT
             return entry.value
@@ -194,7 +198,7 @@ class TieredCache:
             entry is not None
             and (policy is None or policy.copy == "never")
             and entry.expires > self._now()
-            and entry.group.epoch == self._marks.epoch
+            and entry.group.epoch == self._marks.quick
         ):
             entry.hits += HIT
             return cast("T", entry.value)
@@ -281,7 +285,7 @@ class TieredCache:
 
     def cached(
         self,
-        *,
+        *misplaced: Never,
         ttl: float | None = None,
         tags: Iterable[str] = (),
         key: str | None = None,
@@ -295,7 +299,12 @@ class TieredCache:
         function's name and all arguments. `tags` may have the same fields, `"user:{user_id}"`.
         `type` is by default what the function's annotation says that it returns. `version` tells
         the values of this version of the function from those of others.
+
+        Raises CacheKeyError where no key tells the function's calls from those of others, and
+        TypeError without parentheses: it is `@cache.cached()`.
         """
+        if misplaced:
+            raise TypeError("cached() takes no function: write @cache.cached() with parentheses")
         return decorate(
             self.core,
             self._run,
@@ -368,9 +377,9 @@ class TieredCache:
 
 
 def _default_l1(maxsize: int, maxbytes: int | None, clock: Clock) -> S3FIFOCache[str, Any]:
-    try:
-        if maxbytes is None:
-            return S3FIFOCache(maxsize, clock=clock.monotonic)
-        return S3FIFOCache(maxbytes, clock=clock.monotonic, weigh=size_of)
-    except ValueError as exc:
-        raise ConfigurationError(f"l1: {exc}") from exc
+    name, most = ("l1_maxsize", maxsize) if maxbytes is None else ("l1_maxbytes", maxbytes)
+    if type(most) is not int or most < 0:
+        raise ConfigurationError(f"{name}: must be a whole number from 0, got {most!r}")
+    if maxbytes is None:
+        return S3FIFOCache(maxsize, clock=clock.monotonic)
+    return S3FIFOCache(maxbytes, clock=clock.monotonic, weigh=size_of)

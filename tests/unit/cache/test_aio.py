@@ -32,9 +32,9 @@ async def test_both_faces_see_the_same_entries(cache: TieredCache) -> None:
     assert await cache.aio.ttl("a") == 10
     await cache.aio.set_many({"c": 3, "d": 4})
     await cache.aio.delete("b", "c")
-    assert cache.get_many("abcd") == {"a": 1, "d": 4}
+    assert cache.get_many(list("abcd")) == {"a": 1, "d": 4}
     await cache.aio.invalidate(tags=["t"], prefix="d")
-    assert cache.get_many("abcd") == {}
+    assert cache.get_many(list("abcd")) == {}
 
 
 async def test_a_loader_may_be_a_coroutine_function_or_a_plain_one(cache: TieredCache) -> None:
@@ -45,7 +45,7 @@ async def test_a_loader_may_be_a_coroutine_function_or_a_plain_one(cache: Tiered
     assert await cache.aio.get_or_load("a", loader) == 1
     assert await cache.aio.get_or_load("b", lambda: 2) == 2
     assert await cache.aio.refresh("a", lambda: 3) == 3
-    assert cache.get_many("ab") == {"a": 3, "b": 2}
+    assert cache.get_many(["a", "b"]) == {"a": 3, "b": 2}
 
 
 def test_a_thread_cannot_await_a_loader(clock: FakeClock) -> None:

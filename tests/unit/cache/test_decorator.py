@@ -209,7 +209,7 @@ def test_a_function_that_needs_its_own_result_raises(cache: TieredCache) -> None
 def test_many_callers_share_one_call(cache: TieredCache) -> None:
     gate = Gate(lambda: "value")
 
-    @cache.cached()
+    @cache.cached(key="load:{_}")
     def load(_: int) -> str:
         return gate()
 

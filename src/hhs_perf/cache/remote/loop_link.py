@@ -162,12 +162,7 @@ class AsyncLink:
         # The loop itself holds tasks weakly.
         task = asyncio.get_running_loop().create_task(work, context=context)
         self._tasks.add(task)
-        task.add_done_callback(self._ended)
-
-    def _ended(self, task: asyncio.Task[Any]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and not isinstance(task.exception(), Exception | None):
-            return  # who leads raises it: now it counts as seen
+        task.add_done_callback(self._tasks.discard)
 
     async def close(self) -> None:
         """End the background work and the connections."""

@@ -27,7 +27,7 @@ class Guard:
     the store half written: there `reset` is called, which starts the store anew.
     """
 
-    __slots__ = ("__weakref__", "_busy", "_later", "_reset", "lock")
+    __slots__ = ("__weakref__", "_busy", "_reset", "later", "lock")
     _busy: bool
 
     def __init__(self, reset: Callable[[], object]) -> None:
@@ -35,23 +35,32 @@ class Guard:
         self.renew()
         renew_after_fork(self)
 
-    def run(self, meanwhile: M, deed: Callable[[list[object], *Ts], T], *args: *Ts) -> T | M:
+    def run(
+        self,
+        meanwhile: M,
+        deed: Callable[[list[object], *Ts], T],
+        *args: *Ts,
+        left: list[object] | None = None,
+    ) -> T | M:
         """Do a deed under the lock, and one at a time even within a thread.
 
         What a finalizer asks for in the midst of another deed is done after that one; it gets
-        `meanwhile` at once.  A deed puts what it drops on the list that is its first argument: it
-        lives until the lock is released, so that most finalizers run later.
+        `meanwhile` at once.  A deed puts what it drops on the list that is its first argument,
+        `left` if that is given: it lives until the lock is released, so that finalizers run later.
         """
-        left: list[object] = []
+        if left is None:
+            left = []
         with self.lock:
             if self._busy:
-                self._later.append(partial(deed, left, *args))
+                self.later.append(partial(deed, left, *args))
                 return meanwhile
             self._busy = True
             try:
                 done = deed(left, *args)
-                while self._later:
-                    self._later.popleft()()
+                while self.later:
+                    # What it drops goes to the list of who waits here: its own may be gone.
+                    put_off = self.later.popleft()
+                    left += [put_off, put_off()]
             finally:
                 self._busy = False
         return done
@@ -60,7 +69,8 @@ class Guard:
         """Take a new lock, whoever holds the old one."""
         self.lock = RLock()
         self._busy = False
-        self._later: deque[Callable[[], object]] = deque()
+        self.later: deque[Callable[[], object]] = deque()
+        """What was asked for in the midst of a deed; not empty for as long as that takes."""
 
     def after_fork_in_child(self) -> None:
         """Start the store anew, if a thread that is no more held the lock."""

@@ -238,8 +238,10 @@ class ForeignL1:
 def l1_store(cache: Cache[str, Entry] | S3FIFOCache[str, object]) -> L1Store:
     """Give the store of a cachetools cache: an S3FIFOCache is one itself.
 
-    Raises ConfigurationError for another cache that holds something.
+    Raises ConfigurationError for another cache that holds something, and for what is no cache.
     """
+    if not isinstance(cache, Cache):
+        raise ConfigurationError(f"l1: must be a cachetools.Cache, got a {type(cache).__name__}")
     if isinstance(cache, S3FIFOCache):
         return cache
     return ForeignL1(cache)

@@ -60,38 +60,43 @@ class ScanStore(Generic[K]):
         self._total: float = 0
         self._small_total: float = 0
 
-    def put(self, key: K, entry: Entry) -> bool:
+    def put(self, key: K, entry: Entry, left: list[object] | None = None) -> bool:
         """Keep `entry`, in the place of any other under `key`, and make room for it.
 
-        Returns False if it is larger than the whole cache; `key` then holds nothing.
+        Returns False if it is larger than the whole cache; `key` then holds nothing.  What leaves
+        goes to `left`, for callers that hold a lock of their own.
         """
         size = 1 if self._sizes is None else self._size_of(key, entry)
         if size > self._bound:
-            self.remove(key)
+            self._remove_to(left, key)
             return False
-        self._guard.run(None, self._admit, ((key, entry, size),))
+        self._guard.run(None, self._admit, ((key, entry, size),), left=left)
         return True
 
-    def put_many(self, items: Iterable[tuple[K, Entry]]) -> list[K]:
+    def put_many(
+        self, items: Iterable[tuple[K, Entry]], left: list[object] | None = None
+    ) -> list[K]:
         """Do as `put` for several keys, each once; gives those that then hold nothing."""
         bound, is_sized = self._bound, self._sizes is not None
         sized = [(key, entry, self._size_of(key, entry) if is_sized else 1) for key, entry in items]
         refused = [key for key, _, size in sized if size > bound]
         if refused:
             for key in refused:
-                self.remove(key)
+                self._remove_to(left, key)
             sized = [item for item in sized if item[2] <= bound]
-        self._guard.run(None, self._admit, sized)
+        self._guard.run(None, self._admit, sized, left=left)
         return refused
 
     def remove(self, key: K) -> Entry | None:
         """Drop `key` and give what it held."""
         held = self._entries.get(key)
-        return None if held is None else self._guard.run(held, self._drop, key)
+        if held is None and not self._guard.later:
+            return None
+        return self._guard.run(held, self._drop, key)
 
-    def forget_all(self) -> None:
-        """Drop everything, and forget what was evicted."""
-        self._guard.run(None, self._forget)
+    def forget_all(self, left: list[object] | None = None) -> None:
+        """Drop everything, and forget what was evicted; what was held goes to `left`."""
+        self._guard.run(None, self._forget, left=left)
 
     def was_evicted(self, key: K) -> bool:
         """Tell whether `key` was evicted of late, and has not returned since."""
@@ -134,6 +139,11 @@ class ScanStore(Generic[K]):
     def currsize(self) -> float:
         """The sizes of what is held, added up."""
         return len(self._entries) if self._sizes is None else self._total
+
+    def _remove_to(self, left: list[object] | None, key: K) -> None:
+        entry = self.remove(key)
+        if left is not None:
+            left.append(entry)
 
     def _size_of(self, key: K, entry: Entry) -> float:
         """Say what an entry counts; asked only of stores that were made `sized`."""

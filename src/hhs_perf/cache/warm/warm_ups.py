@@ -5,15 +5,19 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
 
 from ..drive import run
+from ..flight import Anew, renewing
 from .board import WarmUpRow
 from .settling import settled
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from ..core import Core
     from ..loading import LoadRequest
     from .calls import Repeatable
@@ -82,7 +86,8 @@ def keyed(core: Core, request: LoadRequest) -> Warmer:
 
     def warm(since: float | None) -> None:
         wanted = attrs.evolve(request, is_forced=since is not None, since=since)
-        run(core.loading(wanted), core.link)
+        with _anew(core, since):
+            run(core.loading(wanted), core.link)
 
     return warm
 
@@ -91,10 +96,26 @@ def loose(core: Core, loader: Callable[[], Any]) -> Warmer:
     """Warm by calling `loader`, which calls cached functions itself."""
     load = settled(core, loader)
 
-    def warm(_: float | None) -> None:
-        load()
+    def warm(since: float | None) -> None:
+        with _anew(core, since):
+            load()
 
     return warm
+
+
+@contextmanager
+def _anew(core: Core, since: float | None) -> Iterator[None]:
+    """Have loaded anew what is looked for meanwhile, here and in what this code awaits."""
+    if since is None:
+        yield
+        return
+    token = renewing.set(Anew(flights=core.flights, since=since))
+    try:
+        # Or the cached functions that are called would answer what they have at hand.
+        with core.memory.held():
+            yield
+    finally:
+        renewing.reset(token)
 
 
 def planned(loader: Callable[[], Any]) -> LoadRequest | None:

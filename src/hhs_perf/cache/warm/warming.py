@@ -12,7 +12,7 @@ import attrs
 
 from ..._fork import renew_after_fork
 from ..._ticker import Ticker
-from ..core import checked_tags
+from ..checked import checked_loader, checked_tags, checked_text
 from ..policy import check_ttl
 from ..remote.l2 import L2Down
 from .board import Board
@@ -106,6 +106,8 @@ class Warming:
         every: float | None = None,
     ) -> None:
         """Take a warm-up, in place of one of the same name; see `TieredCache.warm`."""
+        checked_text(name, "name")
+        checked_loader(loader)
         if not name or not name.isprintable() or len(name) > _LONGEST_NAME or name == FREQUENT:
             raise ValueError(
                 f"name: must be 1 to {_LONGEST_NAME} printable characters"

@@ -25,6 +25,14 @@ __all__ = ["packed", "unpacked"]
 _encode = msgspec.msgpack.Encoder().encode
 
 _LONGEST_KEY: Final = 40
+# How marshal writes what is equal and of equal types as equal bytes: from version 3 on it counts
+# who else holds an object.
+_WITHOUT_REFERENCES: Final = 2
+_BUFFERS: Final = frozenset({bytearray, memoryview})
+_CONTAINERS: Final = frozenset({dict, list})
+_flat: Final = chain.from_iterable
+# What bytes begin with in MessagePack: bin 8, bin 16 and bin 32.
+_OF_BYTES: Final = (b"\xc4", b"\xc5", b"\xc6")
 _ADVICE: Final = (
     "give its type (type=…), or store what MessagePack has: "
     "dict, list, str, bytes, int, float, bool, None and datetimes in UTC"
@@ -49,7 +57,7 @@ def packed(value: object, read: ReadAs) -> bytes:
         raise CacheCodecError("type", f"the value is not of the type given: {exc}") from exc
     try:
         # With `is`, since a foreign __eq__ may answer with more than yes or no.
-        if (back == value) is True and (not read.plain or _has_plain_types(value)):
+        if (back == value) is True and (not read.plain or _is_alike(value, back, payload, read)):
             return payload
         difference = next(_differences(value, back, "value", exact=read.plain), None)
     except Exception as exc:
@@ -72,14 +80,33 @@ def unpacked(payload: bytes, read: ReadAs) -> object:
         raise CacheCodecError("value", f"cannot be read: {exc!r}") from exc
 
 
-def _has_plain_types(value: object) -> bool:
+def _is_alike(value: object, back: object, payload: bytes, read: ReadAs) -> bool:
+    """Tell whether two equal values are of the same plain types throughout, or may not be."""
     # marshal takes exact built-in types only: no enums that are ints, no OrderedDict. One call
     # in C; a walk in Python takes five times as long.
     try:
-        _marshalled(value)  # type: ignore[arg-type]
+        marshalled = _marshalled(value, _WITHOUT_REFERENCES)  # type: ignore[arg-type]
+        # With a type 1 may come back as 1.0.
+        if read.typed and marshalled != _marshalled(back, _WITHOUT_REFERENCES):  # type: ignore[arg-type]
+            return False
     except ValueError:
         return False
-    return True
+    # To marshal, and to MessagePack, all that holds bytes is bytes.
+    return not any(each in payload for each in _OF_BYTES) or not _holds_buffers(value)
+
+
+def _holds_buffers(value: object) -> bool:
+    # Level by level and by sets of types, most of which runs in C: floats, too, hold such bytes.
+    level = [value]
+    while True:
+        kinds = set(map(type, level))
+        if not kinds.isdisjoint(_BUFFERS):
+            return True
+        if kinds.isdisjoint(_CONTAINERS):
+            return False
+        dicts = [each for each in level if isinstance(each, dict)]
+        lists = [each for each in level if isinstance(each, list)]
+        level = [*_flat(dicts), *_flat(map(dict.values, dicts)), *_flat(lists)]
 
 
 def _differences(value: object, back: object, path: str, *, exact: bool) -> Iterator[str]:

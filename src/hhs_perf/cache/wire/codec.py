@@ -96,6 +96,8 @@ class Codec:
                 "pickle executes what it reads, so it needs keys that tell our bytes from others': "
                 "set HHS_PERF_CACHE_MAC_KEYS"
             )
+        if not all(isinstance(each, MacKey) for each in keys):
+            raise ConfigurationError("keys: must be MacKeys, as MacKey.parse() gives them")
         self._signer = Signer(keys) if keys else None
         self._compress_above = math.inf if compress_above is None else compress_above
         self._pickle = pickle
