@@ -29,6 +29,34 @@ settings.load_profile("hhs_perf")
 
 _numbers = itertools.count(1)
 
+# The fixtures that start a server.
+_SERVERS = frozenset({"valkey", "redis7", "launch", "sentinel", "cluster_url", "tls_server"})
+# They are about the time that Redis is given by default.
+_ON_TIME = frozenset({"test_cache_chaos", "test_cache_blip", "test_arguments", "test_docs_cache"})
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let the newer Pythons run what needs no server."""
+    parser.addoption("--no-servers", action="store_true", help="leave out tests that start servers")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what needs a server, where that was asked for."""
+    if config.getoption("--no-servers"):
+        needing = [item for item in items if _SERVERS & set(getattr(item, "fixturenames", ()))]
+        config.hook.pytest_deselected(items=needing)
+        items[:] = [item for item in items if item not in set(needing)]
+
+
+@pytest.fixture(autouse=True)
+def patient_caches(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let caches wait for Redis longer than by default: a shared machine stalls at will."""
+    if request.module is not None and request.module.__name__.rpartition(".")[2] in _ON_TIME:
+        return
+    from hhs_perf.cache import TieredCache
+
+    monkeypatch.setitem(TieredCache.__init__.__kwdefaults__, "l2_timeout", 2.0)
+
 
 @pytest.fixture
 def clock() -> FakeClock:

@@ -68,8 +68,9 @@ class Breaker:
         self._probe_after = probe_after
         self._probe_at_most = probe_at_most
         self._on_change = on_change
-        # Guards everything below, and the writing of `is_closed`.
-        self._lock = threading.Lock()
+        # Guards everything below, and the writing of `is_closed`; reentrant, as finalizers and
+        # signal handlers may ask the server, too.
+        self._lock = threading.RLock()
         self._state: BreakerState = "closed"
         self._since = clock.wall()
         self._in_a_row = 0
@@ -83,7 +84,7 @@ class Breaker:
 
     def after_fork_in_child(self) -> None:
         """Take a new lock: a thread that the child does not have may have held the old one."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     @property
     def state(self) -> BreakerState:

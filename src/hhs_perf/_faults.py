@@ -22,8 +22,8 @@ class Faults:
 
     def __init__(self, logger: str = "hhs_perf") -> None:
         self._log = logging.getLogger(logger)
-        # Guards the counts.
-        self._lock = threading.Lock()
+        # Guards the counts; reentrant, as finalizers and signal handlers may meet faults.
+        self._lock = threading.RLock()
         self._counts: dict[str, int] = {}
         renew_after_fork(self)
 
@@ -33,17 +33,27 @@ class Faults:
         with self._lock:
             return dict(self._counts)
 
-    def note(self, where: str, error: BaseException, **extra: object) -> None:
-        """Count a fault; log the first of its cause, with `extra` as the record's fields."""
+    def note(
+        self, where: str, error: BaseException, *, is_plain: bool = False, **extra: object
+    ) -> None:
+        """Count a fault; log the first of its cause, with `extra` as the record's fields.
+
+        One that `is_plain` is told in a line with the error's text, without its traceback.
+        """
         cause = f"{where}: {type(error).__name__}"
         with self._lock:
             if cause not in self._counts and len(self._counts) >= _MOST_CAUSES:
                 cause = _OTHER
             times = self._counts[cause] = self._counts.get(cause, 0) + 1
-        if times == 1:
+        if times != 1:
+            return
+        if is_plain:
+            kind = type(error).__name__
+            self._log.error("%s failed; the host goes on: %s: %s", where, kind, error, extra=extra)
+        else:
             self._log.error("%s failed; the host goes on", where, exc_info=error, extra=extra)
 
     def after_fork_in_child(self) -> None:
         """Begin at nothing: the faults of the parent are the parent's to tell."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._counts = {}

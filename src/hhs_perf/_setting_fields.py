@@ -21,6 +21,7 @@ __all__ = [
     "as_boolean",
     "as_digest",
     "as_integer",
+    "as_life",
     "as_mac_keys",
     "as_namespace",
     "as_path",
@@ -38,6 +39,7 @@ V = TypeVar("V")
 DigestName = Literal["auto", "fastdigest", "tdigest"]
 
 PREFIX: Final = "HHS_PERF_"
+_LONGEST_LIFE: Final = 30 * 86_400.0
 _NAMESPACE: Final = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"  # compiled when there is one to check
 
 
@@ -93,6 +95,14 @@ def as_seconds(text: str) -> float:
         raise ValueError(f"must be a number of seconds, got {text!r}") from None
     if not 0 < value < math.inf:
         raise ValueError(f"must be more than 0 seconds and finite, got {text}")
+    return value
+
+
+def as_life(text: str) -> float:
+    """Read how many seconds something lives in the cache: above 0, and 30 days at most."""
+    value = as_seconds(text)
+    if value > _LONGEST_LIFE:
+        raise ValueError(f"must be at most 30 days, {_LONGEST_LIFE:.0f} seconds, got {text}")
     return value
 
 

@@ -13,6 +13,7 @@ from ._setting_fields import (
     as_boolean,
     as_digest,
     as_integer,
+    as_life,
     as_mac_keys,
     as_namespace,
     as_path,
@@ -149,14 +150,14 @@ class CacheSettings:
         "most bytes in L1, keys and values together; set, it replaces the bound by entries",
     )
     l1_ttl: float = setting(
-        "CACHE_L1_TTL", as_seconds, 60.0, "seconds an entry lives in L1 when the call gives no ttl"
+        "CACHE_L1_TTL", as_life, 60.0, "seconds an entry lives in L1 when the call gives no ttl"
     )
     l2_ttl: float = setting(
-        "CACHE_L2_TTL", as_seconds, 300.0, "seconds an entry lives in L2 when the call gives no ttl"
+        "CACHE_L2_TTL", as_life, 300.0, "seconds an entry lives in L2 when the call gives no ttl"
     )
     default_timeout: float = setting(
         "CACHE_DEFAULT_TIMEOUT",
-        as_seconds,
+        as_life,
         300.0,
         "seconds that the Flask-Caching backend and cached responses keep by default",
     )

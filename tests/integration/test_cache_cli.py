@@ -369,3 +369,16 @@ def test_what_the_tools_read_is_what_the_cache_wrote(make: Callable[..., TieredC
     assert second.codec.peek(second.namespace, "summary", raw).tags == ("accounts", "all")
     with pytest.raises(CacheCodecError):
         second.codec.peek(second.namespace, "summary", raw[:-1])
+
+
+def test_a_server_that_is_no_cluster_is_told_in_its_words(
+    url: str, text: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    where = url.partition("://")[2].partition("/")[0]
+    monkeypatch.setenv("REDIS_URL", f"redis+cluster://{where}")
+    for command in (["stats"], ["invalidate", "--key", "a"], ["warm"]):
+        status, shown, complaints = text(*command)
+        assert (status, shown) == (4, "")
+        assert complaints.startswith(f"hhs-perf: cannot use redis+cluster://{where}: ")
+        assert "cluster" in complaints.partition("cannot use ")[2].partition(": ")[2].lower()
+        assert complaints.count("\n") == 1

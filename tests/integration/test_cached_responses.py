@@ -259,6 +259,49 @@ def test_the_order_of_parameters_does_not_matter_but_that_of_values_does(host: A
     assert bodies == [b"run 1", b"run 1", b"run 2", b"run 3", b"run 4", b"run 5"]
 
 
+def test_queries_that_are_not_utf8_are_told_apart(host: AnyHost) -> None:
+    host.add("/list")
+    bodies = _bodies([host.call(f"/list?a={q}") for q in ("%ff", "%fe", "%FF")])
+    assert bodies == [b"run 1", b"run 2", b"run 1"]
+
+
+def test_a_request_with_a_body_goes_past_the_cache(host: AnyHost) -> None:
+    """Otherwise one could choose by the body of a GET what all others are answered."""
+    host.add("/list")
+    length = {"content_length": "5"} if isinstance(host, FastapiHost) else {"CONTENT_LENGTH": "5"}
+    fat = _call_fat(host, length)
+    assert (fat.body, "age" in fat.headers) == (b"run 1", False)
+    assert [host.call("/list").body for _ in range(2)] == [b"run 2", b"run 2"]
+    assert _call_fat(host, length).body == b"run 3"
+    assert host.call("/list", transfer_encoding="chunked").body == b"run 4"
+
+
+def _call_fat(host: AnyHost, length: dict[str, str]) -> Answer:
+    if isinstance(host, FastapiHost):
+        return host.call("/list", **length)
+    return call_wsgi(host.app, "/list", **length)
+
+
+def test_the_report_names_routes_and_no_paths(host: AnyHost) -> None:
+    host.add("/people/<name>")
+    for n in range(120):
+        host.call(f"/people/{chr(97 + n // 10)}{chr(97 + n % 10)}")
+    host.call("/people/aa")
+    (row,) = host.monitor.cache.report().patterns
+    parameter = "<name>" if isinstance(host, FlaskHost) else "{name}"
+    assert (row.pattern, row.loads, row.hits) == (f"response:/people/{parameter}", 120, 1)
+
+
+def test_the_size_of_what_is_kept_can_be_bounded(host: AnyHost) -> None:
+    host.add("/small", Made("x" * 10), largest=10)
+    host.add("/large", Made("x" * 11), largest=10)
+    for path in ("/small", "/large", "/small", "/large"):
+        host.call(path)
+    assert host.runs == 3
+    with pytest.raises(ConfigurationError, match="largest"):
+        host.add("/wrong", largest=-1)
+
+
 def test_parameters_that_do_not_count_are_left_out_of_the_key(host: AnyHost) -> None:
     host.add("/list", query=["page"])
     bodies = _bodies([host.call(f"/list?{q}") for q in ("page=1", "utm=x&page=1", "page=2")])
@@ -515,11 +558,24 @@ def test_a_cookie_added_after_the_view_makes_the_answer_private(clock: FakeClock
         response.set_cookie("visitor", "1")
         return response
 
+    said = Made(headers=(("Cache-Control", "public, max-age=60, s-maxage=90"),))
     for host in (flask_host, fastapi_host):
         host.add("/list")
+        host.add("/said", said)
         for _ in range(2):
             headers = host.call("/list").headers
             assert headers["cache-control"] == "private, max-age=300"
+            assert host.call("/said").headers["cache-control"] == "private, max-age=60"
+        assert host.runs == 2
+
+
+def test_nothing_is_public_where_no_timer_sees_the_cookies(clock: FakeClock) -> None:
+    """What adds a cookie after the view could not be heard of."""
+    for make in HOSTS:
+        host = make(quiet_monitor(clock, {"HHS_PERF_ENABLED": "false"}))
+        host.add("/list")
+        for _ in range(2):
+            assert host.call("/list").headers["cache-control"] == "private, max-age=300"
         assert host.runs == 1
 
 

@@ -10,10 +10,13 @@ import pytest
 from fastapi import (
     APIRouter,
     BackgroundTasks,
+    Body,
     Depends,
     FastAPI,
+    Form,
     Header,
     HTTPException,
+    Query,
     Request,
     Response,
 )
@@ -245,6 +248,75 @@ def test_views_that_yield_are_refused_at_once() -> None:
     for view in (lines, async_lines):
         with pytest.raises(TypeError, match="stream"):
             cached_response()(view)
+
+
+def test_views_that_take_a_body_are_refused_at_once() -> None:
+    def explicit(words: Annotated[dict[str, str], Body()]) -> None: ...
+
+    def by_default(words: str = Body()) -> None: ...
+
+    def form(word: Annotated[str, Form()]) -> None: ...
+
+    def model(account: Account) -> None: ...
+
+    for view in (explicit, by_default, form, model):
+        with pytest.raises(ConfigurationError, match=r"parameter '\w+' is read from the body"):
+            cached_response()(view)
+
+
+def test_models_of_the_query_and_of_dependencies_are_no_bodies(app: FastAPI) -> None:
+    def given(x_name: Annotated[str, Header()] = "bob") -> Account:
+        return Account(name=x_name)
+
+    needed = Depends(given)
+
+    @app.get("/list")
+    @cached_response()
+    def view(asked: Annotated[Account, Query()], made: Account = needed) -> int:
+        runs.append(f"{asked.name} {made.name}")
+        return asked.followers
+
+    assert bodies(app, "/list?name=ada&followers=2", "/list?name=ada&followers=2") == ["2", "2"]
+    assert runs == ["ada bob"]
+
+
+def test_methods_are_decorated_where_they_are_bound(app: FastAPI) -> None:
+    class Shop:
+        def goods(self) -> str:
+            runs.append("goods")
+            return "tea"
+
+    with pytest.raises(ConfigurationError, match=r"cached_response\(\)\(thing.method\)"):
+        cached_response()(Shop.goods)
+    app.get("/goods")(cached_response()(Shop().goods))
+    assert bodies(app, "/goods", "/goods") == ['"tea"', '"tea"']
+    assert runs == ["goods"]
+
+
+def test_a_mounted_application_is_told_what_to_do(app: FastAPI) -> None:
+    """It has a state of its own, so it does not see the monitor of the outer one."""
+    inner = FastAPI()
+
+    @inner.get("/lost/{name}")
+    @cached_response()
+    def lost(name: str) -> str:
+        return name
+
+    @inner.get("/found/{name}")
+    @cached_response(cache=app.state.hhs_perf.cache)
+    def found(name: str) -> str:
+        runs.append(name)
+        return name
+
+    app.mount("/inner", inner)
+    error = call(app, "/inner/lost/x").error
+    assert isinstance(error, ConfigurationError)
+    assert "mounted in another one" in str(error)
+    assert "cache=monitor.cache" in str(error)
+    assert bodies(app, "/inner/found/x", "/inner/found/x") == ['"x"', '"x"']
+    assert runs == ["x"]
+    patterns = [row.pattern for row in app.state.hhs_perf.cache.report().patterns]
+    assert patterns == ["response:/found/{name}"]
 
 
 def test_what_is_no_route_of_fastapi_is_told_so(app: FastAPI) -> None:

@@ -385,5 +385,21 @@ def test_a_server_of_the_users_is_taken_and_its_password_masked(
 def test_a_server_that_is_not_there_keeps_the_demo_from_nothing(
     environment: dict[str, str],
 ) -> None:
-    _, shown = l2_of(environment | {"REDIS_URL": "redis://127.0.0.1:1/0"})
+    line, shown = l2_of(environment | {"REDIS_URL": "redis://127.0.0.1:1/0"})
+    assert line.startswith(
+        "L1 alone: redis://127.0.0.1:1/0, from the environment, cannot be used: "
+    )
+    assert "onnect" in line
+    assert "All 100 requests were counted" in shown
+
+
+def test_a_password_that_is_refused_is_told(
+    environment: dict[str, str], launch: Callable[..., Server]
+) -> None:
+    server = launch(None, "--requirepass", "geheim")
+    url = f"redis://:falsch@127.0.0.1:{server.port}/0"
+    line, shown = l2_of(environment | {"REDIS_URL": url})
+    assert line.startswith(f"L1 alone: redis://:********@127.0.0.1:{server.port}/0, ")
+    assert "password" in line.partition("cannot be used: ")[2]
+    assert "falsch" not in shown
     assert "All 100 requests were counted" in shown

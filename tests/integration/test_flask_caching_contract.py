@@ -247,6 +247,34 @@ def test_timeouts_are_seconds_or_timedeltas_and_0_is_as_long_as_can_be(
         assert _left(backend, key) == pytest.approx(seconds, abs=0.2)
 
 
+@pytest.mark.parametrize("timeout", ["5", True, [5]])
+def test_what_is_no_timeout_is_told_so(backend: TieredCache, timeout: Any) -> None:
+    with pytest.raises(TypeError, match="timeout must be seconds or a timedelta"):
+        backend.set("a", 1, timeout=timeout)
+
+
+def test_the_report_names_routes_and_no_paths(site: Site) -> None:
+    @site.app.get("/people/<name>")
+    @site.cache.cached(timeout=60)
+    def people(name: str) -> str:
+        return f"{name} {site.run()}"
+
+    for n in range(120):
+        site.get(f"/people/{chr(97 + n // 10)}{chr(97 + n % 10)}")
+    assert site.get("/people/aa").text == "aa 1"
+    site.backend.get("view//people/bob")
+    rows = {row.pattern: row.puts for row in site.monitor.cache.report().patterns}
+    rows.pop("something", None)  # what waited for the link
+    assert rows == {"flask-caching:view//people/<name>": 120, "flask-caching:view": 0}
+
+
+def test_hashed_calls_are_of_one_pattern(site: Site) -> None:
+    for key in ("Q" * 22, "W+/" + "e" * 19, "f" * 64):
+        site.backend.set(key, 1)
+    patterns = {row.pattern for row in site.monitor.cache.report().patterns} - {"something"}
+    assert patterns == {"flask-caching:flask_cache_:*"}
+
+
 def test_a_value_whose_time_is_over_is_removed(backend: TieredCache) -> None:
     backend.set("key", 1)
     assert backend.set("key", 2, -1)
@@ -734,6 +762,8 @@ def test_the_redis_of_the_redis_backend_is_understood() -> None:
     assert _redis_url(host) == "redis://:a%2Fb@cache:6379/3"
     assert _redis_url({"CACHE_REDIS_URL": "redis://x", **host}) == "redis://x"
     assert _redis_url({"CACHE_REDIS_URL": ""}) is None
+    for host in ("::1", "[::1]"):
+        assert _redis_url({"CACHE_REDIS_HOST": host}) == "redis://[::1]:6379/0"
 
 
 @pytest.mark.parametrize(
@@ -744,6 +774,9 @@ def test_the_redis_of_the_redis_backend_is_understood() -> None:
         ({"CACHE_REDIS_SENTINELS": [("a", 1)]}, r"redis\+sentinel"),
         ({"CACHE_REDIS_CLUSTER": "a:1"}, r"redis\+cluster"),
         ({"CACHE_REDIS_HOST": object()}, "CACHE_REDIS_HOST"),
+        ({"CACHE_REDIS_HOST": "a", "CACHE_REDIS_PORT": "x"}, "^CACHE_REDIS_HOST, CACHE_REDIS_PORT"),
+        ({"CACHE_REDIS_URL": "htp://a"}, "^CACHE_REDIS_URL: the scheme"),
+        ({"CACHE_REDIS_URL": b"redis://a"}, "^CACHE_REDIS_URL: must be a URL, got a bytes"),
     ],
 )
 def test_what_means_nothing_here_is_refused(config: dict[str, Any], words: str) -> None:

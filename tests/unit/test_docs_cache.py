@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from hhs_perf import Settings, _breaker, cache
-from hhs_perf.cache import Policy, leading, memory, policy
+from hhs_perf.cache import Policy, flight, leading, memory, policy
 from hhs_perf.cache.remote import backplane, below, coherence, l2, scripts
 from hhs_perf.cache.warm import frequent, warming
 
@@ -29,6 +29,7 @@ SPANS = {
     "cached responses": SETTINGS.default_timeout,
     "soft time-out": Policy().soft_timeout,
     "hard time-out": Policy().hard_timeout,
+    "rest of an event loop": flight._LONGEST_REST,
     "lease": l2._LEASE_MS / 1e3,
     "first extension of a lease": coherence._FIRST_EXTENSION,
     "grace after a lease": leading._GRACE,

@@ -7,6 +7,7 @@ import pytest
 
 from hhs_perf import ConfigurationError, Settings
 from hhs_perf._setting_rows import describe
+from hhs_perf.cache.policy import LONGEST_TTL
 
 
 def test_defaults_need_no_environment() -> None:
@@ -42,6 +43,19 @@ def test_all_mistakes_are_reported_at_once() -> None:
 def test_seconds_must_be_positive_and_finite(text: str) -> None:
     with pytest.raises(ConfigurationError, match="HHS_PERF_EVALUATE_EVERY"):
         Settings.from_env({"HHS_PERF_EVALUATE_EVERY": text})
+
+
+def test_what_would_live_too_long_is_told_with_all_other_mistakes() -> None:
+    """The cache refuses it as well, but without the name of the variable."""
+    names = ("CACHE_L1_TTL", "CACHE_L2_TTL", "CACHE_DEFAULT_TIMEOUT")
+    with pytest.raises(ConfigurationError) as caught:
+        Settings.from_env({"HHS_PERF_ENABLED": "perhaps", **dict.fromkeys(names, "2592001")})
+    assert [problem.split(":")[0] for problem in caught.value.problems] == [
+        "HHS_PERF_ENABLED",
+        *names,
+    ]
+    assert "at most 30 days" in caught.value.problems[1]
+    assert Settings.from_env({"CACHE_L2_TTL": "2592000"}).cache.l2_ttl == LONGEST_TTL
 
 
 def test_an_empty_variable_is_an_unset_one() -> None:

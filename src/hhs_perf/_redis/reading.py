@@ -48,8 +48,8 @@ class ThreadReader:
         self._answered = ResponseError
         self._pool: Any = client.connection_pool
         self._held = threading.local()
-        # Guards the set of the connections that are open.
-        self._lock = threading.Lock()
+        # Guards the set of the connections that are open; reentrant as finalizers run anywhere.
+        self._lock = threading.RLock()
         self._open: WeakSet[Any] = WeakSet()
 
     def get(self, name: str) -> bytes | None:
@@ -61,8 +61,11 @@ class ThreadReader:
         return self._exchange(_mget(names))  # type: ignore[no-any-return]  # likewise
 
     def _exchange(self, command: bytes) -> Any:
-        connection = getattr(self._held, "connection", None)
+        held = self._held
+        connection = getattr(held, "connection", None)
         if connection is not None:
+            # A signal handler that reads as well, in the midst of it, opens one of its own.
+            held.connection = None
             try:
                 return self._ask(connection, command)
             except self._lost:
@@ -73,22 +76,23 @@ class ThreadReader:
     def _ask(self, connection: Any, command: bytes) -> Any:
         try:
             connection.send_packed_command([command], check_health=False)
-            return connection.read_response()
+            answer = connection.read_response()
         except self._answered:
+            self._held.connection = connection
             raise
         except BaseException:
             # Half an answer may be on its way: nothing else may read it.
-            self._held.connection = None
             with self._lock:
                 self._open.discard(connection)
             connection.disconnect()
             raise
+        self._held.connection = connection
+        return answer
 
     def _connect(self) -> Any:
         pool = self._pool
         connection = pool.connection_class(**pool.connection_kwargs)
         connection.connect()
-        self._held.connection = connection
         with self._lock:
             self._open.add(connection)
         return connection

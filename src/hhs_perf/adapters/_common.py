@@ -61,7 +61,9 @@ def cache_for(monitor: Monitor | None, cache: TieredCache | None) -> tuple[Tiere
     if monitor is None:
         if cache is None:
             raise ConfigurationError(
-                "cached_response: the application has no monitor: call init_app, or give a cache"
+                "cached_response: the application has no monitor: call init_app, or give "
+                "cached_response(cache=…). An application that is mounted in another one does not "
+                "see its monitor: give it the other's, cache=monitor.cache"
             )
         return cache, CacheSettings().default_timeout
     return cache or monitor.cache, monitor.settings.cache.default_timeout

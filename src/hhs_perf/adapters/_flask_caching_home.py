@@ -11,7 +11,7 @@ from weakref import finalize
 
 import attrs
 
-from .._setting_fields import spellings
+from .._setting_fields import as_redis_url, spellings
 from .._settings import CacheSettings, Settings, setting_fields
 from ..cache.observed.feed import Feed
 from ..cache.tiered import TieredCache
@@ -29,6 +29,7 @@ __all__ = ["GivenHome", "Home", "says_timeout"]
 _LOG: Final = logging.getLogger("hhs_perf")
 _TIMEOUT: Final = "CACHE_DEFAULT_TIMEOUT"
 _THEIR_DEFAULT: Final = 300
+_OF_A_URL: Final = "CACHE_REDIS_HOST, CACHE_REDIS_PORT, CACHE_REDIS_DB"
 
 
 @attrs.frozen
@@ -108,7 +109,7 @@ def says_timeout(app: Flask, timeout: float) -> bool:
 def _redis_url(config: Mapping[str, Any]) -> str | None:
     url: str | None = config.get("CACHE_REDIS_URL")
     if url:
-        return url
+        return _checked(url, "CACHE_REDIS_URL")
     for name in ("CACHE_REDIS_SENTINELS", "CACHE_REDIS_CLUSTER"):
         if config.get(name):
             kind = name.removeprefix("CACHE_REDIS_").removesuffix("S").lower()
@@ -121,4 +122,16 @@ def _redis_url(config: Mapping[str, Any]) -> str | None:
     password = config.get("CACHE_REDIS_PASSWORD")
     login = f":{quote(password, safe='')}@" if password else ""
     port, number = config.get("CACHE_REDIS_PORT", 6379), config.get("CACHE_REDIS_DB", 0)
-    return f"redis://{login}{host}:{port}/{number}"
+    if ":" in host and not host.startswith("["):  # as a URL writes an address of IPv6
+        host = f"[{host}]"
+    return _checked(f"redis://{login}{host}:{port}/{number}", _OF_A_URL)
+
+
+def _checked(url: object, name: str) -> str:
+    if not isinstance(url, str):
+        raise ConfigurationError(f"{name}: must be a URL, got a {type(url).__name__}")
+    try:
+        return as_redis_url(url)
+    except ValueError as exc:
+        # Without what it came of, which may hold a password.
+        raise ConfigurationError(f"{name}: {exc}") from None

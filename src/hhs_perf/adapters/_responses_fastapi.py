@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Final, Literal, ParamSpec, cast, get_args
 
 import attrs
 from fastapi import Request, Response
-from fastapi.params import Depends
+from fastapi.params import Body, Depends, Param
 from fastapi.routing import APIRoute
+from pydantic import BaseModel
 from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
@@ -30,12 +31,14 @@ __all__ = ["cached_response"]
 P = ParamSpec("P")
 
 _METHODS: Final = ("GET", "HEAD")
+# What says of a parameter where FastAPI takes it from.
+_TOLD: Final = (Body, Depends, Param)
 _VALUE: Final = "hhs_perf.value"
 _RENDERER: Final = "_hhs_perf_renderer"
 _Renderer = Callable[[Request], Awaitable[Response]]
 
 
-def cached_response(
+def cached_response(  # noqa: PLR0913 - each is a choice of its own
     *,
     ttl: float | None = None,
     tags: str | Iterable[str] = (),
@@ -44,6 +47,7 @@ def cached_response(
     credentials: Literal["bypass", "vary", "ignore"] = "bypass",
     statuses: Iterable[int] = (200,),
     max_age: float | None = None,
+    largest: int = 1024 * 1024,
     cache: TieredCache | None = None,
 ) -> Callable[[Callable[P, Any]], Callable[P, Any]]:
     """Cache the responses of a view to GET and HEAD, and let browsers and proxies do so.
@@ -65,9 +69,11 @@ def cached_response(
             is the same for everybody).
         statuses: The status codes of responses to keep.
         max_age: The longest time in seconds that browsers may keep one, where not to its end.
+        largest: The most bytes of a body to keep; 1 MiB by default.
         cache: Where to keep them; by default the cache of the application's monitor.
 
-    Raises ConfigurationError for values that make no sense.
+    Raises ConfigurationError for values that make no sense, for a view that takes a body, and for
+    a method of a class: decorate the bound one.
     """
     plan = Plan(
         ttl=ttl,
@@ -77,6 +83,7 @@ def cached_response(
         credentials=credentials,
         statuses=statuses,
         max_age=max_age,
+        largest=largest,
     )
 
     def decorator(view: Callable[P, Any]) -> Callable[P, Any]:
@@ -119,8 +126,22 @@ class _Signature:
             self._own = inspect.signature(view, eval_str=True)
         except (NameError, TypeError, SyntaxError):
             self._own = inspect.signature(view)
+        self._refuse_what_no_cache_serves()
         self._request = self._name_of(Request) or "hhs_perf_request"
         self._response = self._name_of(Response) or "hhs_perf_response"
+
+    def _refuse_what_no_cache_serves(self) -> None:
+        for place, (name, parameter) in enumerate(self._own.parameters.items()):
+            if not place and name in ("self", "cls") and parameter.annotation is parameter.empty:
+                raise ConfigurationError(
+                    "cached_response: FastAPI calls a method by what it is bound to: decorate "
+                    "that, cached_response()(thing.method)"
+                )
+            if _is_body(parameter):
+                raise ConfigurationError(
+                    f"cached_response: parameter {name!r} is read from the body, which is no part "
+                    "of the key; take it from the query, or leave the cache out"
+                )
 
     def _name_of(self, kind: type) -> str | None:
         """Find the parameter that FastAPI fills with its own object of that kind."""
@@ -156,6 +177,14 @@ class _Signature:
             if name not in self._own.parameters:
                 del given[name]
         return request, told
+
+
+def _is_body(parameter: inspect.Parameter) -> bool:
+    annotation, *more = get_args(parameter.annotation) or (parameter.annotation,)
+    told = [each for each in (parameter.default, *more) if isinstance(each, _TOLD)]
+    if told:
+        return any(isinstance(each, Body) for each in told)
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
 
 
 @attrs.frozen
@@ -206,9 +235,7 @@ class _Run:
 
 def _renderer(scope: Scope, *, is_async: bool) -> _Renderer:
     """Give what makes a value the route's response: a route alike, without its dependencies."""
-    route: Any = scope.get("fastapi", {}).get("effective_route_context")
-    if route is None or getattr(route, "original_route", None) is not scope.get("route"):
-        route = scope.get("route")
+    route = _route_of(scope)
     if not hasattr(route, "response_model_exclude_none"):
         raise ConfigurationError("cached_response: only routes of FastAPI can return plain values")
     held: _Renderer | None = getattr(route, _RENDERER, None)
@@ -232,6 +259,14 @@ def _renderer(scope: Scope, *, is_async: bool) -> _Renderer:
     return held
 
 
+def _route_of(scope: Scope) -> Any:  # noqa: ANN401 - FastAPI has no type for it
+    """Give the route that was matched: since FastAPI 0.137 its context, which has the prefixes."""
+    context = scope.get("fastapi", {}).get("effective_route_context")
+    if context is None or getattr(context, "original_route", None) is not scope.get("route"):
+        return scope.get("route")
+    return context
+
+
 async def _hand_over(request: Request) -> object:
     return request.scope[_VALUE]
 
@@ -253,6 +288,7 @@ def _asked(request: Request) -> Asked:
         path=request.scope["path"],
         query=request.scope["query_string"].decode("latin-1"),
         header=header,
+        route=getattr(_route_of(request.scope), "path", ""),
     )
 
 

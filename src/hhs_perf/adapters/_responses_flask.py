@@ -27,7 +27,7 @@ P = ParamSpec("P")
 _METHODS: Final = ("GET", "HEAD")
 
 
-def cached_response(
+def cached_response(  # noqa: PLR0913 - each is a choice of its own
     *,
     ttl: float | None = None,
     tags: str | Iterable[str] = (),
@@ -36,6 +36,7 @@ def cached_response(
     credentials: Literal["bypass", "vary", "ignore"] = "bypass",
     statuses: Iterable[int] = (200,),
     max_age: float | None = None,
+    largest: int = 1024 * 1024,
     cache: TieredCache | None = None,
 ) -> Callable[[Callable[P, Any]], Callable[P, Any]]:
     """Cache the responses of a view to GET and HEAD, and let browsers and proxies do so.
@@ -55,6 +56,7 @@ def cached_response(
             is the same for everybody).
         statuses: The status codes of responses to keep.
         max_age: The longest time in seconds that browsers may keep one, where not to its end.
+        largest: The most bytes of a body to keep; 1 MiB by default.
         cache: Where to keep them; by default the cache of the application's monitor.
 
     Raises ConfigurationError for values that make no sense.
@@ -67,6 +69,7 @@ def cached_response(
         credentials=credentials,
         statuses=statuses,
         max_age=max_age,
+        largest=largest,
     )
 
     def decorator(view: Callable[P, Any]) -> Callable[P, Any]:
@@ -103,6 +106,7 @@ def _asked(request: Request) -> Asked:
         path=request.root_path + request.path,
         query=request.query_string.decode("latin-1"),
         header=request.headers.get,
+        route="" if request.url_rule is None else request.url_rule.rule,
     )
 
 

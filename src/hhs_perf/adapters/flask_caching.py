@@ -16,12 +16,13 @@ import attrs
 from .._scope import request_scope
 from ..cache import tiered as tiered_cache
 from ..cache.drive import run
+from ..cache.naming.own import FLASK_CACHING, tell_views
 from ..cache.policy import LONGEST_TTL, Loaded
 from ..exceptions import CacheError, ConfigurationError
 from ..web.cached_view import note_cached
 
 try:
-    from flask import g, has_app_context
+    from flask import g, has_app_context, has_request_context, request
     from flask_caching.backends.base import BaseCache
 
     from ._flask_caching_home import GivenHome, Home, says_timeout
@@ -231,7 +232,7 @@ class TieredCache(BaseCache):
     def _full(self, key: str) -> str:
         prefix = self._key_prefix() if callable(self._key_prefix) else self._key_prefix
         # Quoted, so that no prefix begins another one.
-        return f"flask-caching:{quote(prefix, safe='')}:{key}"
+        return f"{FLASK_CACHING}{quote(prefix, safe='')}:{key}"
 
     def _ttl(self, timeout: Timeout) -> float | None:
         """Give the seconds to keep a value, None for a time that is over."""
@@ -255,7 +256,19 @@ def _seconds(timeout: float | dt.timedelta) -> float:
     # Up to whole seconds, as cachelib does: 0 would be for ever.
     if isinstance(timeout, dt.timedelta):
         return math.ceil(timeout.total_seconds())
+    if isinstance(timeout, bool) or not isinstance(timeout, int | float):
+        raise TypeError(f"timeout must be seconds or a timedelta, got {timeout!r}")
     return timeout
+
+
+def _route_of(path: str) -> str | None:
+    """Give the template of a path's route, where it is that of the request under way."""
+    if not has_request_context() or request.path != path or request.url_rule is None:
+        return None
+    return request.url_rule.rule
+
+
+tell_views(_route_of)
 
 
 def _mark_cached_answers(app: Flask) -> None:

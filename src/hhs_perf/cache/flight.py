@@ -15,6 +15,7 @@ from ..exceptions import CacheReentrancyError
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
     from collections.abc import Callable, Iterable
+    from types import TracebackType
 
     from .wire.codec import Frame
 
@@ -96,6 +97,7 @@ class Flight:
         "seen",
         "tags",
         "token",
+        "traceback",
         "was_found",
     )
 
@@ -116,6 +118,8 @@ class Flight:
         self.previous: Frame | None = None
         # Of the value, once there is one.
         self.tags: tuple[str, ...] = ()
+        # Of the loader's exception: whoever raises it adds to the exception's own.
+        self.traceback: TracebackType | None = None
         # The loads that loaders of this one wait for.
         self.blocked_on: set[Flight] = set()
         # What ended it without an outcome, until that was raised for who leads.
@@ -183,8 +187,10 @@ class Flights:
     def land(self, flight: Flight) -> None:
         """End a load, before its outcome is told."""
         with self._lock:
-            if self._flights.get(flight.key) is flight:
-                del self._flights[flight.key]
+            flights, key = self._flights, flight.key
+            # Nothing is called in between: a signal handler may delete the key.
+            if key in flights and flights[key] is flight:
+                del flights[key]
 
     def ground(self, keys: Iterable[str]) -> None:
         """Let nobody more join the loads of `keys`: these were deleted."""

@@ -312,6 +312,7 @@ class Leader:
         if flight.outcome.done():
             return
         if is_error:
+            flight.traceback = None if found else outcome.__traceback__
             flight.outcome.set_exception(outcome)
         else:
             flight.outcome.set_result(outcome)

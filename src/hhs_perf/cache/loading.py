@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .drive import Steps
-    from .flight import Flight, Flights
+    from .flight import Anew, Flight, Flights
     from .leading import Leader
     from .lookup import Lookup
     from .observed.stats import MissReason, PatternCounts
@@ -68,16 +68,21 @@ class Loader:
         self._leader = leader
 
     def get_or_load(self, request: LoadRequest) -> Steps[Any]:
-        """Find the value or load it."""
-        warms = warming.get()
-        if warms and not request.is_forced:
+        """Find the value or load it; load it where the running code warms anew."""
+        if warming.get() and not request.is_forced:
             anew = renewing.get()
             if anew and anew.flights is self._flights and request.key not in anew.keys:
-                forced = attrs.evolve(request, is_forced=True, since=anew.since)
-                value = yield from self.get_or_load(forced)
-                # Now, not before: who asks for it meanwhile is to wait for the new value.
-                anew.keys.add(request.key)
-                return value
+                return self._load_anew(request, anew)
+        return self._find_or_load(request)
+
+    def _load_anew(self, request: LoadRequest, anew: Anew) -> Steps[Any]:
+        forced = attrs.evolve(request, is_forced=True, since=anew.since)
+        value = yield from self._find_or_load(forced)
+        # Now, not before: who asks for it meanwhile is to wait for the new value.
+        anew.keys.add(request.key)
+        return value
+
+    def _find_or_load(self, request: LoadRequest) -> Steps[Any]:
         memory, counts = self._memory, self._memory.counts
         state, entry, reason = memory.look(request.key)
         if entry is not None and self._is_shared(entry, request):
@@ -85,7 +90,7 @@ class Loader:
             memory.store.remove(request.key)
             entry = None
         # Neither who warms nor who refreshes asks whether there is a value.
-        is_lookup = not (request.is_forced or warms)
+        is_lookup = not (request.is_forced or warming.get())
         if entry is not None and not request.is_forced:
             is_fresh = state in (FRESH, REFRESH)
             if is_fresh or usable_as_stale(entry, memory.now(), request.policy.stale_for):
@@ -205,8 +210,10 @@ class Loader:
         finally:
             self._flights.waited(flight)
         error = flight.outcome.exception()
-        value = flight.outcome.result() if error is None else None
-        return value, flight.was_found, error
+        if error is None:
+            return flight.outcome.result(), flight.was_found, None
+        # All who wait raise the one exception.
+        return None, flight.was_found, error.with_traceback(flight.traceback)
 
     def _refresh(self, request: LoadRequest, entry: Entry) -> Steps[None]:
         """Have a value loaded in the background, unless somebody does, or it just failed."""

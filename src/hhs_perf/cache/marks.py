@@ -1,5 +1,6 @@
 """Invalidations of many entries at once, as marks in time that entries are compared with."""
 
+# ruff: noqa: PLR1730 - `max` is a call, and none may stand there: see `Marks`
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Literal
@@ -119,8 +120,9 @@ class Marks:
         self.quick = self.epoch + self._gap
 
     def release(self) -> None:
-        """Take one `hold` back."""
-        self._holds -= 1
+        """Take one `hold` back; in a child forked meanwhile there is none."""
+        if self._holds:
+            self._holds -= 1
         self._gap = 0.5 if self._holds else 0
         self.quick = self.epoch + self._gap
 

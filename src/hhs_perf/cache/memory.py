@@ -68,13 +68,16 @@ class Memory:
         self._learn_at = _NEVER
         # While keys are learned: how often those were hit that are not known as hot.
         self._candidates: list[tuple[int, str]] | None = None
-        # Guards the marks' changes, the sequence and the fields below.
-        self.lock = threading.Lock()
+        # Guards the marks' changes, the sequence and the fields below. Reentrant: finalizers and
+        # signal handlers that call the cache come when it is held, too. What leaves the store is
+        # dropped when the lock has been left: on lists called `left`.
+        self.lock = threading.RLock()
         self._deaf_until: float | None = None
         # Whether nobody has tried to hear yet: for that moment nothing is kept.
         self._is_waiting = False
         self._sequence = 0
-        self._writing: dict[str, list[bool]] = {}
+        # How many write a key; below zero once there were several at a time.
+        self._writing: dict[str, int] = {}
         # When keys left, as places in the sequence; negative once a value came after that.
         self._departed: dict[str, int] = {}
         self._departed_before = 0
@@ -126,11 +129,15 @@ class Memory:
         if self._deaf_until is not None:
             life = min(life, DEAF_TTL)
         entry = self._entry(frame, now, (life, stale), pattern, policy, began[1])
+        left: list[object] = []
         with self.lock:
+            sequence = self._sequence
             if self._has_left(key, entry, began):
                 self.counts.refused += 1
                 return False
-            if not self.store.put(key, entry):
+            if not self.store.put(key, entry, left):
+                return False
+            if self._sequence != sequence and not self._stays(key, entry, began, left):
                 return False
             self._came(((key, entry),))
         self._count_puts(1, now)
@@ -160,8 +167,9 @@ class Memory:
             entries.append((key, entry))
         kept = 0
         for begin in range(0, len(entries), _KEPT_AT_ONCE):
+            left: list[object] = []
             with self.lock:
-                kept += self._let_in(entries[begin : begin + _KEPT_AT_ONCE], began)
+                kept += self._let_in(entries[begin : begin + _KEPT_AT_ONCE], began, left)
         self._count_puts(kept, now)
 
     def _entry(
@@ -188,15 +196,20 @@ class Memory:
         looked_at = frame.is_error or policy.copy == "on_read"
         return Entry(frame.value, _NEVER if looked_at else detail.eager_from, 0, detail)
 
-    def _let_in(self, entries: list[tuple[str, Entry]], began: tuple[int, int]) -> int:
+    def _let_in(
+        self, entries: list[tuple[str, Entry]], began: tuple[int, int], left: list[object]
+    ) -> int:
         """Store what was neither deleted, written nor made void since `began`; give how many."""
+        sequence = self._sequence
         if began != (self._sequence, self.marks.epoch):
             known = len(entries)
             entries = [item for item in entries if not self._has_left(*item, began)]
             self.counts.refused += known - len(entries)
-        too_large = self.store.put_many(entries)
+        too_large = self.store.put_many(entries, left)
         if too_large:
             entries = [item for item in entries if item[0] not in too_large]
+        if self._sequence != sequence:
+            entries = [item for item in entries if self._stays(*item, began, left)]
         self._came(entries)
         return len(entries)
 
@@ -204,8 +217,9 @@ class Memory:
         departed = self._departed
         for key, entry in entries:
             entry.group.pattern.puts += 1
-            if key in departed:
-                departed[key] = -abs(departed[key])
+            # As in `_leave`: nothing is called in between.
+            if key in departed and departed[key] > 0:
+                departed[key] = -departed[key]
 
     def _count_puts(self, puts: int, started: float) -> None:
         """Count them, and now and then how long each took."""
@@ -214,6 +228,14 @@ class Memory:
         counts.l1_puts += puts
         if due:
             counts.put_times.extend([(self._now() - started) / puts] * due)
+
+    def _stays(self, key: str, entry: Entry, began: tuple[int, int], left: list[object]) -> bool:
+        """Take out again what left while it was let in: by a finalizer or a signal handler."""
+        if not self._has_left(key, entry, began):
+            return True
+        left.append(self.store.remove(key))
+        self.counts.refused += 1
+        return False
 
     def _has_left(self, key: str, entry: Entry, began: tuple[int, int]) -> bool:
         sequence, epoch = began
@@ -247,12 +269,16 @@ class Memory:
 
     def begin_write(self, key: str) -> tuple[int, int]:
         """Forget `key` since it is about to be written; give what `keep` wants."""
+        left: list[object] = []
         with self.lock:
-            self._depart(key)
-            others = self._writing.setdefault(key, [])
-            for place in range(len(others)):
-                others[place] = True
-            others.append(bool(others))
+            self._depart(key, left)
+            writing = self._writing
+            # As in `_leave`: nothing is called in between.
+            if key in writing:
+                others = writing[key]
+                writing[key] = others - 1 if others < 0 else -2
+            else:
+                writing[key] = 1
             return self._sequence, self.marks.epoch
 
     def end_write(self, key: str, began: tuple[int, int]) -> tuple[int, int] | None:
@@ -262,24 +288,25 @@ class Memory:
         somebody may have read the old value in L2.
         """
         sequence, epoch = began
+        left: list[object] = []
         with self.lock:
-            others = self._writing[key]
-            is_known = not (
-                any(others)
-                or abs(self._departed.get(key, 0)) > sequence
-                or sequence < self._departed_before
-            )
-            others.pop()
-            if not others:
-                del self._writing[key]
-            self._depart(key)
-            return (self._sequence, epoch) if is_known else None
+            writing = self._writing
+            # Likewise.
+            others = writing[key]
+            if others in (1, -1):
+                del writing[key]
+            else:
+                writing[key] = others + 1
+            before, place = self._depart(key, left)
+            is_known = others == 1 and before <= sequence and self._departed_before <= sequence
+            return (place, epoch) if is_known else None
 
     def depart(self, keys: Iterable[str]) -> None:
         """Forget `keys`, and let nothing in for them that was begun before now."""
+        left: list[object] = []
         with self.lock:
             for key in keys:
-                self._depart(key)
+                self._depart(key, left)
 
     def outdate(self, key: str, began: tuple[int, int] | None = None) -> tuple[int, int] | None:
         """Let nothing in for `key` that was begun before now; what is there stays.
@@ -290,25 +317,47 @@ class Memory:
         with self.lock:
             if max(abs(self._departed.get(key, 0)), self._departed_before) > sequence:
                 return None
-            self._sequence += 1
-            self._departed.pop(key, None)
-            # Below zero: a miss to come has another reason than an invalidation.
-            self._departed[key] = -self._sequence
+            before, place = self._leave(key, -1)
             self._bound_departed()
-            return self._sequence, epoch
+            return None if before > sequence else (place, epoch)
 
-    def _depart(self, key: str) -> None:
-        self._sequence += 1
-        self._departed.pop(key, None)
-        self._departed[key] = self._sequence
+    def _depart(self, key: str, left: list[object]) -> tuple[int, int]:
+        places = self._leave(key, 1)
         entry = self.store.remove(key)
         if entry is not None:
+            left.append(entry)
             entry.group.pattern.invalidations += 1
         self._bound_departed()
+        return places
+
+    def _leave(self, key: str, sign: int) -> tuple[int, int]:
+        """Let nothing in for `key` that was begun before now.
+
+        Gives the places in the sequence where it left last time, and now. With a negative sign a
+        miss to come has another reason than an invalidation. Finalizers and signal handlers,
+        which may call the cache as well, come where something is called: here nothing is.
+        """
+        departed = self._departed
+        before = 0
+        if key in departed:
+            before = departed[key]
+            del departed[key]
+        self._sequence = place = self._sequence + 1
+        departed[key] = sign * place
+        return (before if before > 0 else -before), place
 
     def _bound_departed(self) -> None:
-        if len(self._departed) > _MOST_DEPARTED:
-            self._departed_before = abs(self._departed.pop(next(iter(self._departed))))
+        departed = self._departed
+        if len(departed) > _MOST_DEPARTED:
+            # Likewise.
+            for oldest in departed:
+                before = departed[oldest]
+                del departed[oldest]
+                if before < 0:
+                    before = -before
+                if before > self._departed_before:  # noqa: PLR1730 - `max` is a call
+                    self._departed_before = before
+                break
 
     def mark(self, kind: MarkKind, what: str, stamp: float) -> None:
         """Make void what is older than now and concerned; entries drop when they are looked at."""
@@ -348,13 +397,13 @@ class Memory:
 
     def flush(self) -> None:
         """Forget every entry, and let nothing in that was begun before now; hear again."""
+        left: list[object] = []
         with self.lock:
             self._is_waiting = False
             self._deaf_until = None
-            self._sequence += 1
-            self._departed_before = self._sequence
+            self._sequence = self._departed_before = self._sequence + 1
             self._departed.clear()
-            self.store.forget_all()
+            self.store.forget_all(left)
 
     def tally(self) -> None:
         """Move the hits of the entries to the counts, and learn the hot keys every ten seconds.
@@ -386,7 +435,7 @@ class Memory:
 
     def after_fork_in_child(self) -> None:
         """Begin empty: what was invalidated before the child listens would be missed."""
-        self.lock = threading.Lock()
+        self.lock = threading.RLock()
         self.marks.after_fork_in_child()
         self._deaf_until = None
         self._writing = {}
@@ -400,14 +449,16 @@ class Memory:
 
     def _renew(self, key: str, entry: Entry) -> bool:
         """Compare an entry of an earlier epoch with the marks since; False when it was void."""
+        left: list[object] = []
         with self.lock:
             group = entry.group
+            # What is marked from here on is compared at the next look.
+            epoch = self.marks.epoch
             if self.marks.voids_entry(key, group.tags, group.epoch):
                 if self.find(key) is entry:
-                    self.store.remove(key)
+                    left.append(self.store.remove(key))
                     group.pattern.invalidations += 1
                 return False
-            epoch = self.marks.epoch
             if self._deaf_until is not None:
                 _shorten(entry, self._deaf_until)
             if isinstance(group, Detail):

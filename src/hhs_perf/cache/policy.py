@@ -53,9 +53,10 @@ def _own_ttl(_: object, field: attrs.Attribute[Any], value: float) -> None:
     check_ttl(value, field.name)
 
 
-def _span(_: object, field: attrs.Attribute[Any], value: float) -> None:
+def _checked_span(value: float, what: str) -> float:
     if not is_number(value) or not 0 <= value <= LONGEST_TTL:
-        raise ValueError(f"{field.name}: must be between 0 and 30 days in seconds, got {value!r}")
+        raise ValueError(f"{what}: must be between 0 and 30 days in seconds, got {value!r}")
+    return value
 
 
 def _share(_: object, field: attrs.Attribute[Any], value: float | None) -> None:
@@ -108,8 +109,8 @@ class Policy:
 
     ttl: float | None = attrs.field(default=None, validator=_ttl)
     jitter: float = attrs.field(default=0.0, validator=_share)
-    stale_for: float = attrs.field(default=0.0, validator=_span)
-    fail_safe_for: float = attrs.field(default=0.0, validator=_span)
+    stale_for: float = 0.0
+    fail_safe_for: float = 0.0
     eager_at: float | None = attrs.field(default=None, validator=_share)
     soft_timeout: float | None = attrs.field(default=None, validator=_timeout)
     hard_timeout: float | None = attrs.field(default=None, validator=_timeout)
@@ -125,7 +126,11 @@ class Policy:
 
     @keeps_for.default
     def _longest_stale(self) -> float:
-        return max(self.stale_for, self.fail_safe_for)
+        # Here, since validators run after defaults.
+        return max(
+            _checked_span(self.stale_for, "stale_for"),
+            _checked_span(self.fail_safe_for, "fail_safe_for"),
+        )
 
     @is_plain.default
     def _has_no_window(self) -> bool:

@@ -372,6 +372,13 @@ class TieredCache:
         self.warming.close()
         self.core.close()
 
+    def __reduce__(self) -> Never:
+        """Refuse to be copied or pickled: what a cache holds belongs to one process."""
+        raise TypeError(
+            f"a {type(self).__name__} cannot be copied or pickled, this one has the namespace"
+            f" {self.namespace!r}: share it, or make another one"
+        )
+
     def _run(self, steps: Steps[T]) -> T:
         return run(steps, self.core.link)
 

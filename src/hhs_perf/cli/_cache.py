@@ -54,13 +54,6 @@ def _on_redis(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-_limit: Final = click.option(
-    "--limit",
-    type=click.IntRange(min=1),
-    help="Look at so many names at most; by default at all.",
-)
-
-
 @click.group()
 def cache() -> None:
     """See and change what a cache holds in Redis or Valkey."""
@@ -68,7 +61,11 @@ def cache() -> None:
 
 @cache.command()
 @_on_redis
-@_limit
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    help="Look at so many names at most; by default at all.",
+)
 @click.option("--dry-run", is_flag=True, help="Only count the names that would be looked at.")
 def stats(**options: Any) -> int:
     """Show what is held: entries, bytes, times to live, by pattern; marks, leases, warm-ups.
@@ -82,7 +79,11 @@ def stats(**options: Any) -> int:
 
 @cache.command()
 @_on_redis
-@_limit
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    help="With --dry-run, look at so many names at most; by default at all.",
+)
 @click.option("--tag", "tags", multiple=True, help="What has this tag; may be repeated.")
 @click.option("--prefix", "prefixes", multiple=True, help="Keys that begin so; may be repeated.")
 @click.option("--key", "keys", multiple=True, help="The entry of this key; may be repeated.")
@@ -102,8 +103,12 @@ def invalidate(
     """
     if not (tags or prefixes or keys or everything):
         raise click.UsageError("say what: --tag, --prefix, --key or --everything")
-    if "" in (*tags, *prefixes):
-        raise click.UsageError("an empty tag or prefix; for all entries say --everything")
+    if "" in (*tags, *prefixes, *keys):
+        raise click.UsageError("an empty tag, prefix or key; for all entries say --everything")
+    if options["limit"] is not None and not options["dry_run"]:
+        raise click.UsageError(
+            "--limit is for --dry-run; without that all that is named is made void"
+        )
     from ..cache.warm.inspection import Targets  # noqa: PLC0415 -- likewise
     from ._cache_run import run_invalidate  # noqa: PLC0415 -- likewise
 

@@ -106,7 +106,7 @@ def warm_up_table(report: CacheReport) -> Table:
             cell(each.name),
             judged(each.state),
             cell(figure_text(each.seconds, "s")),
-            cell(each.error or each.note or ""),
+            cell(each.note or each.error or ""),
         )
     return table
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from contextlib import contextmanager
 from threading import Event
@@ -40,6 +41,7 @@ __all__ = ["run_invalidate", "run_stats", "run_warm"]
 _ANSWER_WITHIN: Final = 5.0
 _LOOK_EVERY: Final = 0.1
 _ASK_AGAIN: Final = 1.0
+_ERROR: Final = re.compile("Error|Exception")
 _ENDED: Final = frozenset({"done", "failed", "off"})
 
 
@@ -93,7 +95,7 @@ def _reason(error: BaseException) -> str:
     if any("Timeout" in name for name in names):
         return f"no answer within {_ANSWER_WITHIN:g} s"
     # The server's own words, such as NOAUTH or NOPERM; they hold no password.
-    told = next((str(each) for each in causes[1:] if "Error" in type(each).__name__), "")
+    told = next((str(each) for each in causes[1:] if _ERROR.search(type(each).__name__)), "")
     return told[:200] or str(error)
 
 

@@ -122,7 +122,7 @@ def answers_table(answers: Iterable[Answer]) -> Table:
             cell(figure_text(each.seconds, "s")),
             cell(figure_text(each.every, "s")),
             cell(each.finished_at or UNKNOWN),
-            cell(each.error or each.note or ""),
+            cell(each.note or each.error or ""),
         )
     return shown
 

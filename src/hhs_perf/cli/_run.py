@@ -55,6 +55,7 @@ def _flushed(status: int) -> int:
 
 def _outcome(arguments: Sequence[str], trace: Trace) -> int:
     try:
+        _check_text(arguments)
         return int(
             hhs_perf.main(list(arguments), prog_name="hhs-perf", standalone_mode=False, obj=trace)
             or 0
@@ -69,6 +70,12 @@ def _outcome(arguments: Sequence[str], trace: Trace) -> int:
         if status == _exits.SOFTWARE and not trace.is_shown:
             message += " (hhs-perf --debug COMMAND shows more)"
         return _fail(message, status)
+
+
+def _check_text(arguments: Sequence[str]) -> None:
+    # Bytes that are no text come as half letters, which nothing can be named by.
+    if any("\ud800" <= letter <= "\udfff" for each in arguments for letter in each):
+        raise click.UsageError("an argument is not UTF-8 text")
 
 
 def _explain(exc: Exception) -> tuple[str, int]:

@@ -21,7 +21,7 @@ from .._redis import masked
 from ..exceptions import ConfigurationError
 from ._errors import DemoError
 from ._launch import check, command, environment, redis_url, with_l2
-from ._valkey import EmbeddedValkey, binary
+from ._valkey import EmbeddedValkey, binary, refusal_of
 from .queries import Figures
 
 if TYPE_CHECKING:
@@ -139,7 +139,14 @@ class DemoServer:
         database = self._folder / "accounts.sqlite3"
         Figures.create(database).close()
         if url is not None:
+            refusal = refusal_of(url)
             self.l2 = f"L2 is {masked(url)}, from the environment"
+            if refusal is not None:
+                # The server is told of it all the same, as in production; L1 has to serve alone.
+                self.l2 = (
+                    f"L1 alone: {masked(url)}, from the environment, cannot be used: {refusal}"
+                )
+                url = None
         elif self._valkey is not None and self._valkey.is_ready():
             url = self._valkey.url
             self.l2 = "L2 is a Valkey started for this demo"

@@ -19,12 +19,13 @@ from .._redis import Address, backend_errors, sync_client
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["EmbeddedValkey", "binary"]
+__all__ = ["EmbeddedValkey", "binary", "refusal_of"]
 
 _STARTS_WITHIN: Final = 10.0
 _STOPS_WITHIN: Final = 5.0
 _ASK_EVERY: Final = 0.01
 _ANSWERS_WITHIN: Final = 1.0
+_LONGEST_REFUSAL: Final = 200
 
 
 def binary() -> Path | None:
@@ -39,6 +40,19 @@ def binary() -> Path | None:
     except ValkeyBinaryNotFoundError:  # no build for this machine
         return None
     return found
+
+
+def refusal_of(url: str) -> str | None:
+    """Say why the server of `url` cannot be used; None when it answers."""
+    client = sync_client(Address.parse(url), timeout=_ANSWERS_WITHIN)
+    try:
+        client.ping()
+    except backend_errors() as exc:
+        told = str(exc).rstrip(".")[:_LONGEST_REFUSAL]
+        return told or type(exc).__name__
+    finally:
+        client.close()
+    return None
 
 
 @attrs.define

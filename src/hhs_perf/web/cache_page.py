@@ -116,7 +116,7 @@ def _warm_ups(body: CacheBody) -> str:
                 escaped(each.name),
                 escaped(each.state),
                 UNKNOWN if each.finished_at is None else escaped(each.finished_at),
-                escaped(each.error or each.note or UNKNOWN),
+                escaped(each.note or each.error or UNKNOWN),
             ),
             (figure_text(each.seconds, "s"), figure_text(each.runs, "")),
         )

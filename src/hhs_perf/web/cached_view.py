@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, Generic, TypeVar
 from .._scope import request_scope
 from ..cache.policy import Loaded
 from .http import Response
-from .response_cache import Asked, Plan, Seen, Stored, answer, key_of, life_of, store
+from .response_cache import Asked, Plan, Seen, Stored, answer, key_of, life_of, private, store
 
 if TYPE_CHECKING:
     from ..cache.tiered import TieredCache
@@ -189,9 +189,13 @@ class _Turn(Generic[N]):
         # Who waited for another's run was not answered by the cache.
         if not self._ran and stored.created <= self._started:
             note_cached()
-        if stored.control == "public":
-            _keep_cookies_private()
-        return answer(self._view.plan, self._asked, stored, self._wall())
+        return answer(
+            self._view.plan,
+            self._asked,
+            stored,
+            self._wall(),
+            may_be_public=stored.control == "private" or _keep_cookies_private(),
+        )
 
 
 def note_cached() -> None:
@@ -201,21 +205,23 @@ def note_cached() -> None:
         scope.kind = "cached"
 
 
-def _keep_cookies_private() -> None:
-    """Take `public` back where the framework adds a cookie after the view: a session's, say."""
+def _keep_cookies_private() -> bool:
+    """Take `public` back where the framework adds a cookie after the view: a session's, say.
+
+    False where nothing is timed, so that we do not see the response leave.
+    """
     scope = request_scope()
     if scope is None:
-        return
+        return False
     if scope.at_response_start is None:
         scope.at_response_start = []
     scope.at_response_start.append(_private_with_cookie)
+    return True
 
 
 def _private_with_cookie(headers: list[tuple[str, str]]) -> None:
     if any(name.lower() == "set-cookie" for name, _ in headers):
         headers[:] = [
-            (name, value.replace("public", "private", 1))
-            if name.lower() == "cache-control"
-            else (name, value)
+            (name, private(value)) if name.lower() == "cache-control" else (name, value)
             for name, value in headers
         ]

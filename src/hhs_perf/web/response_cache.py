@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from hashlib import blake2b
+from re import compile as compiled
 from typing import Final, Literal
-from urllib.parse import parse_qsl
+from urllib.parse import quote, quote_from_bytes, unquote_to_bytes
 
 import attrs
 import msgspec
 
+from ..cache.naming.own import response_key
 from ..cache.policy import check_ttl
 from ..exceptions import ConfigurationError
 from .http import Response
@@ -29,6 +31,7 @@ __all__ = [
     "kept_apart",
     "key_of",
     "life_of",
+    "private",
     "store",
 ]
 
@@ -37,8 +40,8 @@ Credentials = Literal["bypass", "vary", "ignore"]
 CREDENTIALS: Final = ("authorization", "cookie", "x-api-key")
 """The headers by which a request says who asks."""
 _MODES: Final = ("bypass", "vary", "ignore")
-_LONGEST_PATH: Final = 200
 _LARGEST: Final = 1024 * 1024
+_NOT_ASCII: Final = compiled(r"([^\x00-\x7f]+)")
 # What belongs to one transfer, and what is made anew for each answer.
 _NOT_STORED: Final = frozenset(
     {"age", "connection", "content-length", "date", "keep-alive", "transfer-encoding"}
@@ -99,6 +102,8 @@ class Plan:
             )
         if self.max_age is not None and self.max_age < 0:
             problems.append(f"max_age: must be at least 0 seconds, got {self.max_age!r}")
+        if isinstance(self.largest, bool) or not isinstance(self.largest, int) or self.largest < 0:
+            problems.append(f"largest: must be a whole number of bytes, got {self.largest!r}")
         if "*" in self.vary:
             problems.append("vary: '*' means that no two requests are alike: leave the cache out")
         if problems:
@@ -115,7 +120,8 @@ class Asked:
     """What a request says, as far as a cache wants to know it.
 
     `base` is scheme and host: responses may hold links that are made of them. `query` is as it
-    came, `header` gives a header by its lower-case name, all its lines in one.
+    came, `header` gives a header by its lower-case name, all its lines in one. `route` is the
+    template that the path was matched to, empty where that is not known.
     """
 
     method: str
@@ -123,6 +129,12 @@ class Asked:
     path: str
     query: str
     header: Callable[[str], str | None]
+    route: str = ""
+
+    def has_body(self) -> bool:
+        """Tell whether the request has a body, on which the answer may depend."""
+        length = self.header("content-length")
+        return bool(length and length.strip("0 ")) or self.header("transfer-encoding") is not None
 
     def names_somebody(self) -> bool:
         """Tell whether the request carries credentials."""
@@ -155,29 +167,45 @@ class Stored(msgspec.Struct, frozen=True, gc=False):
 
 
 def key_of(plan: Plan, asked: Asked) -> str | None:
-    """Give the key of a request: route, canonical query, chosen headers; None: not for the cache.
+    """Give the key of a request: path, canonical query, chosen headers; None: not for the cache.
 
     Parameters are ordered by name; the values of one name keep their order, which may matter.
     """
-    if asked.method not in ("GET", "HEAD"):
+    if asked.method not in ("GET", "HEAD") or asked.has_body():
         return None
     who: tuple[str | None, ...] = ()
     if plan.credentials != "ignore" and asked.names_somebody():
         if plan.credentials == "bypass":
             return None
         who = tuple(asked.header(name) for name in CREDENTIALS)
-    pairs = sorted(
-        (pair for pair in parse_qsl(asked.query, keep_blank_values=True) if _counts(plan, pair)),
-        key=lambda pair: pair[0],
-    )
-    path = asked.path.encode("utf-8", "replace").decode()
+    pairs = sorted(_pairs(plan, asked.query), key=lambda pair: pair[0])
+    path = asked.path.encode("utf-8", "surrogatepass")
     parts = (asked.base, path, pairs, [asked.header(name) for name in plan.vary], who)
     digest = blake2b(msgspec.msgpack.encode(parts), digest_size=16).hexdigest()
-    return f"response:{path[:_LONGEST_PATH]}:{digest}"
+    return response_key(path.decode("utf-8", "replace"), asked.route, digest)
 
 
-def _counts(plan: Plan, pair: tuple[str, str]) -> bool:
-    return plan.query is None or pair[0] in plan.query
+def _pairs(plan: Plan, query: str) -> Iterable[tuple[str, str]]:
+    """Give the parameters that count, neither decoded nor as they came but written in one way.
+
+    Flask and Starlette decode what is not UTF-8 differently. Here other bytes are another text,
+    whoever reads them.
+    """
+    wanted = None if plan.query is None else {quote(name, safe="") for name in plan.query}
+    for item in query.split("&"):
+        if item:
+            name, _, value = item.partition("=")
+            name = _rewritten(name)
+            # What no client that keeps to the rules sends may be read as any name.
+            if wanted is None or name in wanted or not name.isascii():
+                yield name, _rewritten(value)
+
+
+def _rewritten(text: str) -> str:
+    return "".join(
+        quote_from_bytes(unquote_to_bytes(piece), safe="") if piece.isascii() else piece
+        for piece in _NOT_ASCII.split(text.replace("+", " "))
+    )
 
 
 def life_of(plan: Plan, seen: Seen, ttl: float) -> float | None:
@@ -225,15 +253,19 @@ def _etag(seen: Seen) -> str:
     return f'W/"{name.hexdigest()}"'
 
 
-def answer(plan: Plan, asked: Asked, stored: Stored, now: float) -> Response:
+def answer(
+    plan: Plan, asked: Asked, stored: Stored, now: float, *, may_be_public: bool = True
+) -> Response:
     """Make the response to one request: whole, its head alone, or 304 where the client has it.
 
     Clients take Age off max-age (RFC 9111, 4.2.3), so that what they keep ends when ours does.
+    `may_be_public` is False where nobody could take that back when a cookie is added later.
     """
     age = int(min(max(0.0, now - stored.created), stored.life))
     headers = [*stored.headers]
     if stored.control is not None:
-        headers.append(("Cache-Control", _control(plan, stored, age)))
+        control = stored.control if may_be_public else "private"
+        headers.append(("Cache-Control", _control(plan, stored, age, control)))
     headers.append(("Age", str(age)))
     if matches(asked.header("if-none-match"), stored.etag):
         return Response(status=304, headers=tuple(h for h in headers if _is_of_304(h[0])))
@@ -242,12 +274,20 @@ def answer(plan: Plan, asked: Asked, stored: Stored, now: float) -> Response:
     return Response(status=stored.status, headers=tuple(headers), body=body)
 
 
-def _control(plan: Plan, stored: Stored, age: int) -> str:
+def private(control: str) -> str:
+    """Give the directives of a response without what lets others than its receiver keep it."""
+    items = [item.strip() for item in control.split(",")]
+    names = ("public", "private", "s-maxage", "proxy-revalidate")
+    kept = [each for each in items if each and each.partition("=")[0].strip().lower() not in names]
+    return ", ".join(["private", *kept])
+
+
+def _control(plan: Plan, stored: Stored, age: int, control: str) -> str:
     if plan.max_age is None:
-        return f"{stored.control}, max-age={int(stored.life)}"
+        return f"{control}, max-age={int(stored.life)}"
     if not plan.max_age:
-        return f"{stored.control}, no-cache"
-    return f"{stored.control}, max-age={int(min(stored.life, age + plan.max_age))}"
+        return f"{control}, no-cache"
+    return f"{control}, max-age={int(min(stored.life, age + plan.max_age))}"
 
 
 def _is_of_304(name: str) -> bool:

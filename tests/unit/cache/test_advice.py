@@ -96,8 +96,25 @@ def test_cold_keys_are_to_be_warmed() -> None:
     [advice] = advise(report(cold_keys=3, cold_hits=120))
     assert (advice.rule, advice.setting) == ("warm", "cache.warm")
     assert evidence(advice) == {"cold_keys": 3, "cold_hits": 120, "mean_load_seconds": 0.2}
-    assert "3 keys" in advice.text
+    assert "waited about 0.6 s for 3 keys to be loaded, which were hit 120 times" in advice.text
     assert advise(report(cold_keys=3, cold_hits=49)) == ()
+    [advice] = advise(report(cold_keys=1, cold_hits=120))
+    assert "for 1 key to be loaded, which was hit 120 times" in advice.text
+
+
+@pytest.mark.parametrize(
+    "figures",
+    [
+        {"cold_keys": 1, "cold_hits": 1_000},
+        {"hot_expired": 30, "misses": 100, "missed": {"expired": 40}},
+    ],
+    ids=["cold", "expired"],
+)
+@pytest.mark.parametrize("mean", [0.003, None], ids=["cheap", "unknown"])
+def test_what_nobody_has_waited_for_need_not_be_warmed(
+    figures: dict[str, Any], mean: float | None
+) -> None:
+    assert advise(report(mean_load_seconds=mean, **figures)) == ()
 
 
 def test_hot_keys_that_expire_are_to_be_loaded_before() -> None:
@@ -153,9 +170,14 @@ def test_a_link_that_nobody_needed_yet_is_no_fault() -> None:
 def test_advice_comes_of_traffic(clock: FakeClock) -> None:
     """A value that never changes, loaded anew every five seconds under its callers."""
     cache = TieredCache(clock=clock)
+
+    def load() -> dict[str, int]:
+        clock.advance(0.1)
+        return {"accounts": 7}
+
     for _ in range(30):
         for _ in range(20):
-            cache.get_or_load("summary:all", lambda: {"accounts": 7}, ttl=5)
+            cache.get_or_load("summary:all", load, ttl=5)
         cache.report()
         clock.advance(6)
     rules = {each.rule: each for each in cache.report().advice}

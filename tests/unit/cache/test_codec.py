@@ -559,3 +559,31 @@ def test_a_row_of_sqlalchemy_is_written_as_the_dict_that_it_became() -> None:
     assert {type(key).__name__ for key in row} == {"quoted_name"}
     data = Codec().encode("ns", "k", Frame(row, 0.0, 1.0, 1.0))
     assert Codec().decode("ns", "k", data).value == {"quoted": 5}
+
+
+# --- what is equal and yet another thing ---
+
+
+@pytest.mark.parametrize("wrap", [lambda each: each, lambda each: [each], lambda each: {"a": each}])
+@pytest.mark.parametrize("value", [bytearray(b"x"), memoryview(b"x"), bytearray(b"x" * 70_000)])
+def test_what_would_come_back_as_bytes_is_refused(wrap: Any, value: object) -> None:
+    """It is equal to bytes, and has other methods."""
+    with pytest.raises(CacheCodecError, match="would come back as a bytes"):
+        back(wrap(value))
+
+
+@pytest.mark.parametrize(
+    ("value", "type_"),
+    [(1, float), ([1.0, 2], list[float]), ({"a": {"b": 1}}, dict[str, dict[str, float]])],
+)
+def test_what_a_type_would_make_another_number_is_refused(value: object, type_: object) -> None:
+    """Whoever reads it in L1 would get an int, and who reads it in L2 a float."""
+    with pytest.raises(CacheCodecError, match="is a int and would come back as a float"):
+        back(value, type_)
+
+
+def test_bytes_and_texts_that_look_like_them_come_back() -> None:
+    """The look for what is equal to bytes refuses nothing else."""
+    value = {"raw": b"\xc4", "rows": [["Čapek", 2.5, b"", {b"k": None}]] * 3, "n": [1e300] * 50}
+    assert back(value) == value
+    assert back([1.5, 2.0], list[float]) == [1.5, 2.0]

@@ -209,8 +209,8 @@ def test_a_function_that_needs_its_own_result_raises(cache: TieredCache) -> None
 def test_many_callers_share_one_call(cache: TieredCache) -> None:
     gate = Gate(lambda: "value")
 
-    @cache.cached(key="load:{_}")
-    def load(_: int) -> str:
+    @cache.cached(key="load:{number}")
+    def load(number: int) -> str:
         return gate()
 
     asked = [in_thread(load, 1) for _ in range(20)]

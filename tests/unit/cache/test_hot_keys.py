@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -310,11 +311,48 @@ def test_a_folder_that_cannot_be_written_to_is_a_fault_and_no_more(
     run: Callable[..., TieredCache], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "file").write_text("")
-    cache = run(state_dir=tmp_path / "file" / "state")
+    for folder in (tmp_path / "file" / "state", tmp_path / "file"):
+        caplog.clear()
+        cache = run(state_dir=folder)
+        told = frequent(cache)
+        assert (told.state, told.error) == ("failed", "NotADirectoryError")
+        assert told.note == "HHS_PERF_STATE_DIR cannot be used: Not a directory"
+        account, _ = accounts_of(cache)
+        visit(cache, account, {1: 5})
+        cache.close()
+        # Once, at the start, in one line; and not once more at the end.
+        [record] = caplog.records
+        assert "HHS_PERF_STATE_DIR failed; the host goes on: NotADirectory" in record.getMessage()
+        assert str(folder) in record.getMessage()
+        assert record.exc_info is None
+
+
+def test_a_folder_that_may_not_be_written_to_is_told_before_anything_is_lost(
+    run: Callable[..., TieredCache], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who runs the tests as root may write anywhere, so that the answer is given here."""
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    told = frequent(run(state_dir=tmp_path))
+    assert (told.state, told.error) == ("failed", "PermissionError")
+    assert told.note == "HHS_PERF_STATE_DIR cannot be used: Permission denied"
+
+
+def test_a_disk_that_fills_up_later_is_in_the_report(
+    run: Callable[..., TieredCache], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = run(state_dir=tmp_path)
+    assert frequent(cache).state == "done"
     account, _ = accounts_of(cache)
     visit(cache, account, {1: 5})
+
+    def refuse(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", refuse)
     cache.close()
-    assert "keeping the hot keys: NotADirectoryError" in cache.core.faults.counts
+    told = next(each for each in cache.report().warm_ups if each.name == "frequent")
+    assert (told.state, told.error) == ("failed", "OSError")
+    assert told.note == "HHS_PERF_STATE_DIR cannot be used: No space left on device"
 
 
 def test_without_redis_and_folder_it_says_that_nothing_is_kept(

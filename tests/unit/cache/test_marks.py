@@ -105,3 +105,31 @@ def test_many_prefixes_become_one_mark_on_everything(marks: Marks) -> None:
     assert marks.voids_frame("q", (), 201.0)
     assert not marks.voids_frame("q", (), 202.0)
     assert len(marks._prefixes) == 0
+
+
+def test_while_marks_are_held_no_epoch_passes_without_a_second_look() -> None:
+    marks = Marks()
+    marks.add("tag", "t", 1.0)
+    assert marks.quick == marks.epoch
+    marks.hold()
+    marks.hold()
+    marks.add("everything", "", 2.0)
+    marks.release()
+    marks.add("prefix", "a:", 3.0)
+    marks.forget_tags()
+    marks.look_again()
+    assert marks.epoch < marks.quick < marks.epoch + 1
+    marks.release()
+    assert marks.quick == marks.epoch
+    marks.release()
+    assert (marks.quick, type(marks.quick)) == (marks.epoch, int)
+
+
+def test_a_forked_child_holds_nothing() -> None:
+    marks = Marks()
+    marks.hold()
+    marks.after_fork_in_child()
+    assert marks.quick == marks.epoch
+    marks.release()
+    marks.add("tag", "t", 1.0)
+    assert marks.quick == marks.epoch

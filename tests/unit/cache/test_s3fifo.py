@@ -123,6 +123,8 @@ class TestContract:
         with pytest.raises(ValueError, match=r"^value too large$"):
             make(0)[1] = 1
 
+    # cachetools 5, which we allow, does not yet do so itself.
+    @pytest.mark.parametrize("make", [S3FIFOCache])
     def test_a_negative_size_is_refused(self, make: Make) -> None:
         cache = make(3, getsizeof=lambda value: value)
         with pytest.raises(ValueError, match=r"^value size must be non-negative$"):
@@ -130,6 +132,8 @@ class TestContract:
         cache[1] = 0
         assert (len(cache), cache.currsize) == (1, 0)
 
+    # cachetools 5, which we allow, does not yet do so itself.
+    @pytest.mark.parametrize("make", [S3FIFOCache])
     def test_a_negative_maxsize_is_refused(self, make: Make) -> None:
         with pytest.raises(ValueError, match="maxsize must be non-negative"):
             make(-1)
@@ -179,6 +183,8 @@ class TestContract:
         with pytest.raises(TypeError):
             hash(make(1))
 
+    # cachetools 5, which we allow, does not yet do so itself.
+    @pytest.mark.parametrize("make", [S3FIFOCache])
     @pytest.mark.parametrize(
         "twin_of",
         [copy.copy, copy.deepcopy, lambda cache: pickle.loads(pickle.dumps(cache))],

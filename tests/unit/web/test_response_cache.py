@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import quote_from_bytes
 
+import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hhs_perf.cache.naming.keys import pattern_of
 from hhs_perf.exceptions import ConfigurationError
 from hhs_perf.web.response_cache import (
     CREDENTIALS,
@@ -18,6 +21,7 @@ from hhs_perf.web.response_cache import (
     kept_apart,
     key_of,
     life_of,
+    private,
     store,
 )
 
@@ -51,6 +55,78 @@ def test_any_path_and_query_make_a_key_that_can_be_written(path: str, query: str
     assert key is not None
     assert key.encode()
     assert len(key) < 250
+
+
+BODIES = [
+    {"content_length": "1"},
+    {"content_length": "017"},
+    {"content_length": "soon"},
+    {"transfer_encoding": "chunked"},
+]
+
+
+@pytest.mark.parametrize("headers", BODIES)
+def test_a_request_with_a_body_has_no_key(headers: dict[str, str]) -> None:
+    """What the body asks for would be answered to those who ask for nothing."""
+    assert key_of(Plan(), asked(**headers)) is None
+    assert key_of(Plan(), asked(content_length="0")) == key_of(Plan(), asked())
+
+
+@given(st.binary(max_size=4), st.binary(max_size=4), st.booleans())
+def test_other_bytes_in_a_query_are_another_key(one: bytes, other: bytes, as_name: bool) -> None:
+    """Frameworks decode what is not UTF-8 each in a way of its own."""
+    keys = [
+        key_of(Plan(), asked(f"/x?{text}=1" if as_name else f"/x?a={text}"))
+        for text in (quote_from_bytes(one, safe=""), quote_from_bytes(other, safe=""))
+    ]
+    assert (keys[0] == keys[1]) == (one == other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("a=%ff", "a=%fe"),
+        ("a=%ff", "a=%ef%bf%bd"),
+        ("a=\xff", "a=\xfe"),
+        ("a=\xe9&b=%E9", "a=%E9&b=\xe9"),
+        ("a=%26b=1", "a=&b=1"),
+    ],
+)
+def test_queries_that_a_view_tells_apart_never_share_a_key(one: str, other: str) -> None:
+    assert key_of(Plan(), asked(f"/x?{one}")) != key_of(Plan(), asked(f"/x?{other}"))
+
+
+def test_ways_to_write_one_query_share_a_key() -> None:
+    plan = Plan(query=["é"])
+    spellings = ["%C3%A9=a+b", "%c3%a9=%61%20b", "&%C3%A9=a%20b&utm=1"]
+    assert len({key_of(plan, asked(f"/x?{query}")) for query in spellings}) == 1
+    assert key_of(plan, asked("/x?\xc3\xa9=1")) != key_of(plan, asked("/x?\xc3\xa9=2"))
+
+
+def test_the_pattern_of_a_response_is_its_route() -> None:
+    """Paths tell of people, and there are more of them than patterns."""
+    paths = ["/people/alice", "/people/a:b", "/people/" + "x" * 300, "/people/x:/y:" + "0" * 32]
+    for path in paths:
+        made = attrs.evolve(asked(), path=path, route="/people/<path:n>")
+        key = key_of(Plan(), made)
+        assert key is not None
+        assert key.startswith(f"response:{path[:200]}:")
+        assert pattern_of(key) == "response:/people/<path:n>"
+    assert pattern_of(key_of(Plan(), asked("/people/alice")) or "") == "response:*"
+    assert pattern_of("response:mine") == "response:mine"
+
+
+@pytest.mark.parametrize(
+    ("said", "left"),
+    [
+        ("public", "private"),
+        ("Public, s-maxage=9, max-age=60", "private, max-age=60"),
+        ("max-age=60, must-revalidate", "private, max-age=60, must-revalidate"),
+        ("private", "private"),
+    ],
+)
+def test_private_leaves_nothing_for_shared_caches(said: str, left: str) -> None:
+    assert private(said) == left
 
 
 @pytest.mark.parametrize("name", CREDENTIALS)

@@ -11,6 +11,7 @@ from ._canonical import canonical, hashed
 from ._functions import full_name
 from ._recent import RecentKeys
 from ._templates import KeyTemplate, escaped
+from .own import own_pattern
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -107,8 +108,11 @@ def pattern_of(key: str) -> str:
     """Give the kind of a key: the parts between colons that look like an id become `*`.
 
     `account:7:posts` is one of `account:*:posts`. An id has a digit or what escapes write, or is
-    longer than 32 characters. Looks at 200 characters and 12 parts, whatever the key.
+    longer than 32 characters. Looks at 200 characters and 12 parts, whatever the key. Keys of
+    responses and of Flask-Caching's views have the templates of their routes instead.
     """
+    if (own := own_pattern(key)) is not None:
+        return own
     looked_at = key[:_LONGEST]
     name, bracket, _ = looked_at.partition("(")
     if bracket and key[-1] == ")" and ":" not in name:

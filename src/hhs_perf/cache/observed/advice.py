@@ -20,6 +20,8 @@ _MOST: Final = 20
 _COMPARED: Final = 20
 _EXPIRED: Final = 20
 _COLD_HITS: Final = 50
+# What callers have waited in all, in seconds, that is worth the trouble of warming.
+_WAITED: Final = 0.1
 _MISSES: Final = 40
 _OPENINGS: Final = 3
 _UNCHANGED_SHARE: Final = 0.9
@@ -115,16 +117,19 @@ def _short_ttl(pattern: PatternReport) -> Iterator[Advice]:
 
 
 def _cold(pattern: PatternReport) -> Iterator[Advice]:
-    if pattern.cold_hits < _COLD_HITS:
+    waited = pattern.cold_keys * (pattern.mean_load_seconds or 0.0)
+    if pattern.cold_hits < _COLD_HITS or waited < _WAITED:
         return
-    keys = "1 key" if pattern.cold_keys == 1 else f"{pattern.cold_keys} keys"
+    one = pattern.cold_keys == 1
+    keys, were = ("1 key", "was") if one else (f"{pattern.cold_keys} keys", "were")
     yield Advice(
         rule="warm",
         pattern=pattern.pattern,
         setting="cache.warm",
         text=(
-            f"Warm {pattern.pattern} at the start with cache.warm(…): {keys} had to be loaded"
-            f" under callers in the first minute, and were hit {pattern.cold_hits} times since."
+            f"Warm {pattern.pattern} at the start with cache.warm(…): in the first minute callers"
+            f" waited about {waited:.2g} s for {keys} to be loaded, which {were} hit"
+            f" {pattern.cold_hits} times since."
         ),
         evidence=(
             Evidence(figure="cold_keys", value=pattern.cold_keys),
@@ -136,7 +141,8 @@ def _cold(pattern: PatternReport) -> Iterator[Advice]:
 
 def _hot_expired(pattern: PatternReport) -> Iterator[Advice]:
     share = pattern.hot_expired / pattern.misses if pattern.misses else 0.0
-    if pattern.hot_expired < _EXPIRED or share < _HOT_SHARE:
+    waited = pattern.hot_expired * (pattern.mean_load_seconds or 0.0)
+    if pattern.hot_expired < _EXPIRED or share < _HOT_SHARE or waited < _WAITED:
         return
     yield Advice(
         rule="warm",
@@ -144,8 +150,8 @@ def _hot_expired(pattern: PatternReport) -> Iterator[Advice]:
         setting="eager_at",
         text=(
             f"Load {pattern.pattern} anew before it expires, by a Policy with eager_at or"
-            f" stale_for, or cache.warm(…, every=…): {pattern.hot_expired} times a caller waited"
-            " for a key that was hit often and had just expired."
+            f" stale_for, or cache.warm(…, every=…): {pattern.hot_expired} times a caller waited,"
+            f" about {waited:.2g} s in all, for a key that was hit often and had just expired."
         ),
         evidence=(
             Evidence(figure="hot_expired", value=pattern.hot_expired),

@@ -180,7 +180,8 @@ class HotKeys:
             counts[key] = hits
         else:
             least = min(counts, key=counts.__getitem__)
-            counts[key] = counts.pop(least) + hits
+            # A finalizer may have taken it out meanwhile.
+            counts[key] = counts.pop(least, 0) + hits
 
     def top(self, most: int) -> list[tuple[str, int]]:
         """Give at most that many keys with their counts, hit most first."""

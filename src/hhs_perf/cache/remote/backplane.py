@@ -66,8 +66,8 @@ class Backplane:
         self._listener = ref(listener)
         self._now = monotonic
         self._errors = errors
-        # Guards the start and the end of the thread.
-        self._lock = threading.Lock()
+        # Guards the start and the end of the thread; reentrant as that of flights.
+        self._lock = threading.RLock()
         self._thread: threading.Thread | None = None
         self._stop = threading.Event()
         self.first_try: Future[None] = Future()
@@ -93,8 +93,13 @@ class Backplane:
                         name="hhs_perf-backplane",
                         daemon=True,
                     )
-                    thread.start()
+                    # At first: a signal handler may ask for it while it starts.
                     self._thread = thread
+                    try:
+                        thread.start()
+                    except BaseException:
+                        self._thread = None
+                        raise
 
     def stop(self) -> None:
         """End the thread, and wait for it for two seconds at most."""
@@ -103,13 +108,14 @@ class Backplane:
             self._stop = threading.Event()
             thread, self._thread = self._thread, None
         if thread is not None:
-            if thread is not threading.current_thread():
+            # One that a signal handler stops while it starts has no number yet.
+            if thread is not threading.current_thread() and thread.ident is not None:
                 thread.join(2)
             self._lost(None)
 
     def restart(self) -> None:
         """Let `ensure_started` start anew after `stop`, or in a forked child."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._thread = None
         self._stop = threading.Event()
         self.first_try = Future()

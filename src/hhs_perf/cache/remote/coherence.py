@@ -24,6 +24,7 @@ __all__ = ["Coherence"]
 _BOOT_END: Final = 17
 _STAMP_END: Final = _BOOT_END + 16
 _MARKS: Final[dict[str, MarkKind]] = {"t": "tag", "p": "prefix", "e": "everything"}
+_OPS: Final = frozenset("wdfW").union(_MARKS)
 # Leases run 5 s. A load that is not done is given as long again as it has taken, so that the
 # messages grow with the logarithm of its time only.
 _FIRST_EXTENSION: Final = 2.5
@@ -51,13 +52,16 @@ class Coherence:
         self._on_warm = on_warm
         self._is_linked = False
         self._clocks_at = self._resend_at = 0.0
-        # Guards the list below.
-        self._lock = threading.Lock()
+        # Guards the list below; reentrant as that of flights.
+        self._lock = threading.RLock()
         self._leases: list[tuple[float, float, Flight]] = []
 
     def heard(self, message: str) -> None:
         """Take a message: `<op><boot><rest>`, see scripts.py."""
         op, boot = message[:1], message[1:_BOOT_END]
+        if not _is_sound(message):
+            self._malformed(op)
+            return
         if boot == self._level2.boot:
             # What we did ourselves is done; but another load of ours may wait for it.
             if op in ("w", "d", "f"):
@@ -76,6 +80,12 @@ class Coherence:
             self._memory.depart((key,))
             self._flights.ground((key,))
         self._level2.word(op, key)
+
+    def _malformed(self, op: str) -> None:
+        """Take that somebody else writes to our channel; what is said there is none of ours."""
+        error = ValueError(f"a message that no cache sends, of kind {op!r}")
+        self._memory.counts.error(self._level2.now(), "backplane", error)
+        self._faults.note("reading a message of the cache's backplane", error)
 
     def linked(self) -> bool:
         """Learn what was invalidated while nobody listened, and begin with an empty L1."""
@@ -135,23 +145,28 @@ class Coherence:
     def after_fork_in_child(self) -> None:
         """Forget the leases: they are the parent's."""
         self._is_linked = False
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._leases = []
 
     def _due(self, now: float) -> list[tuple[Flight, float]]:
         if not self._leases:
             return []
         due: list[tuple[Flight, float]] = []
+        kept: list[tuple[float, float, Flight]] = []
+        # What has landed is let go of without the lock.
         with self._lock:
-            running = [lease for lease in self._leases if not lease[2].outcome.done()]
-            self._leases = []
-            for at, began, flight in running:
-                if now < at:
-                    self._leases.append((at, began, flight))
-                    continue
-                taken = now - began
-                due.append((flight, 2 * taken + _FIRST_EXTENSION))
-                self._leases.append((now + taken, began, flight))
+            leases, self._leases = self._leases, []
+        for at, began, flight in leases:
+            if flight.outcome.done():
+                continue
+            if now < at:
+                kept.append((at, began, flight))
+                continue
+            taken = now - began
+            due.append((flight, 2 * taken + _FIRST_EXTENSION))
+            kept.append((now + taken, began, flight))
+        with self._lock:
+            self._leases += kept
         return due
 
     def _probe(self) -> None:
@@ -187,3 +202,11 @@ class Coherence:
             self._run(steps)
         except L2Down:
             return
+
+
+def _is_sound(message: str) -> bool:
+    op = message[:1]
+    if op not in _OPS or len(message) < _BOOT_END:
+        return False
+    stamp = message[_BOOT_END:_STAMP_END]
+    return op not in _MARKS or (stamp.isdecimal() and len(stamp) == _STAMP_END - _BOOT_END)

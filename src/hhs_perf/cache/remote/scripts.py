@@ -63,10 +63,21 @@ return {now, 2}
 """)
 """Gives the time and a value that came meanwhile, or takes the lease, or tells how long it runs."""
 
-ASK: Final = Script("""
+# Somebody else has written to our name: what was marked is lost, so that all is void from now.
+_MEND: Final = f"""
+local kind = redis.call('TYPE', KEYS[1]).ok
+if kind ~= 'hash' and kind ~= 'none' then
+  redis.call('DEL', KEYS[1])
+  redis.call('HSET', KEYS[1], '*', now)
+  redis.call('PEXPIRE', KEYS[1], {MARKS_KEPT_MS})
+end
+"""
+
+ASK: Final = Script(f"""
 -- keys: the hash of standing marks
 local t = redis.call('TIME')
-return {t[1] .. string.format('%06d', t[2]), redis.call('HGETALL', KEYS[1])}
+local now = t[1] .. string.format('%06d', t[2])
+{_MEND}return {{now, redis.call('HGETALL', KEYS[1])}}
 """)
 """Gives the time, and the marks on prefixes and on everything."""
 
@@ -125,12 +136,12 @@ STAND: Final = Script(f"""
 -- keys: the hash of standing marks; arguments: field, channel, message before and after the time
 local t = redis.call('TIME')
 local now = t[1] .. string.format('%06d', t[2])
-redis.call('HSET', KEYS[1], ARGV[1], now)
+{_MEND}redis.call('HSET', KEYS[1], ARGV[1], now)
 local oldest = tonumber(now) - {MARKS_KEPT_MS}000
 local all = redis.call('HGETALL', KEYS[1])
 local count, newest = 0, '0'
 for i = 1, #all, 2 do
-  if tonumber(all[i + 1]) < oldest then
+  if (tonumber(all[i + 1]) or 0) < oldest then
     redis.call('HDEL', KEYS[1], all[i])
   else
     count = count + 1

@@ -180,7 +180,10 @@ class ScanStore(Generic[K]):
     def _replace(self, key: K, old: Entry, entry: Entry, size: float, left: list[object]) -> None:
         """Put `entry` in the place of `old`; for its credit the write is a hit."""
         self._settle(key, old)
-        bits = old.hits if old.hits & CREDIT == CREDIT else old.hits + 1
+        # Without the hits that came since: these stay those of `old`.
+        bits = old.hits & (MAIN | CREDIT)
+        if bits & CREDIT != CREDIT:
+            bits += 1
         if self._sizes is not None:
             grown = size - self._sizes[key]
             if self._total + grown > self._bound:

@@ -138,5 +138,5 @@ def _read(value: bytes, since: float) -> Row | None:
         if int(value[:_STAMP]) / 1e6 < since:
             return None
         return msgspec.json.decode(value[_STAMP:], type=Row)
-    except ValueError:  # somebody else's
+    except (ValueError, msgspec.MsgspecError):  # somebody else's
         return None

@@ -63,8 +63,8 @@ class Calls:
     """
 
     def __init__(self) -> None:
-        # Guards the calls.
-        self._lock = threading.Lock()
+        # Guards the calls; reentrant as that of flights.
+        self._lock = threading.RLock()
         self._calls: dict[str, Call] = {}
         self._functions: WeakValueDictionary[str, Repeatable] = WeakValueDictionary()
 
@@ -85,7 +85,10 @@ class Calls:
             self._calls.pop(key, None)
             self._calls[key] = call
             if len(self._calls) > _MOST:
-                del self._calls[next(iter(self._calls))]
+                # Nothing is called in between: a finalizer may remember a call, too.
+                for oldest in self._calls:
+                    del self._calls[oldest]
+                    break
 
     def of(self, key: str) -> Call | None:
         """Give the call that `key` stands for, if it is remembered."""
@@ -109,7 +112,7 @@ class Calls:
 
     def after_fork_in_child(self) -> None:
         """Renew the lock, which another thread may have held."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
 
 def name_of(function: object) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
 from typing import TYPE_CHECKING, Final, Protocol
@@ -23,7 +24,7 @@ class HotStore(Protocol):
     """Keeps some bytes for the next run."""
 
     def load(self) -> bytes | None:
-        """Give what is kept; None when that is nothing."""
+        """Give what is kept; None when that is nothing. Raises where nothing could be kept."""
         ...
 
     def change(self, renewed: Callable[[bytes | None], bytes]) -> None:
@@ -57,7 +58,9 @@ class FileStore:
         self._path = folder / f"hot-keys-{namespace}.bin"
 
     def load(self) -> bytes | None:
-        """Read the file; None when there is none, or one that this library did not write."""
+        """Read the file; None when there is none."""
+        # At the start somebody may be looking at the log; at the end, when it is written, nobody.
+        self._prepare()
         try:
             with self._path.open("rb") as file:
                 return file.read(_LARGEST)
@@ -67,7 +70,6 @@ class FileStore:
     def change(self, renewed: Callable[[bytes | None], bytes]) -> None:
         """Replace the file in one step, so that nobody ever reads half of it."""
         data = renewed(self.load())
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         fresh = self._path.with_name(f".{self._path.name}.{os.getpid()}-{secrets.token_hex(4)}")
         # Exclusively, so that no link that somebody has laid there is followed.
         handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -79,3 +81,15 @@ class FileStore:
             with contextlib.suppress(OSError):
                 fresh.unlink()
             raise
+
+    def _prepare(self) -> None:
+        try:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except FileExistsError:
+            raise _refusal(errno.ENOTDIR, self._folder) from None
+        if not os.access(self._folder, os.W_OK | os.X_OK):
+            raise _refusal(errno.EACCES, self._folder)
+
+
+def _refusal(number: int, folder: Path) -> OSError:
+    return OSError(number, os.strerror(number), str(folder))

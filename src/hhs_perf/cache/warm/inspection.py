@@ -130,7 +130,8 @@ class Inspector:
 
     def reach(self) -> None:
         """Raise CacheBackendError, with its cause, unless the server answers."""
-        self._ask(self._client.ping)
+        # Looked up within: a cluster is connected to when something is wanted of its client.
+        self._ask(lambda: self._client.execute_command("PING"))
 
     def server(self) -> str:
         """Name the server and its version, as it tells them."""

@@ -41,7 +41,7 @@ class WarmResult:
     `seconds` is how long the last run took, `error` the class of what it raised, `finished_at`
     when it ended in seconds since 1970, `runs` and `failures` count, `every` is its schedule in
     seconds. All are None where there is nothing to tell. The state `off` says that it has nothing
-    to do here; `note` says why.
+    to do here; `note` says why, and of a failure, where that is known, how it comes.
     """
 
     name: str

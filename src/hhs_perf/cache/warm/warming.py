@@ -12,6 +12,7 @@ import attrs
 
 from ..._fork import renew_after_fork
 from ..._ticker import Ticker
+from ...exceptions import CacheBackendError
 from ..checked import checked_loader, checked_tags, checked_text
 from ..policy import check_ttl
 from ..remote.l2 import L2Down
@@ -80,7 +81,7 @@ class Warming:
         # Held while this process's row is written.
         self._telling = threading.Lock()
         # Guards the fields below.
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._warm_ups: dict[str, WarmUp] = {}
         self._is_started = False
         self._runs_anew = False
@@ -225,7 +226,7 @@ class Warming:
     def after_fork_in_child(self) -> None:
         """Know nothing of the parent's runs; all run again at the first turn."""
         self._telling = threading.Lock()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._queue.after_fork_in_child()
         self._runs_anew = self._is_started
         self._learn_at = self._now() + _LEARN_EVERY
@@ -265,7 +266,7 @@ class Warming:
             note = warm_up.warm(order.since)
         except (Exception, SystemExit) as exc:  # noqa: BLE001 - a named border: warm-ups
             error = exc
-            self._core.faults.note(f"the warm-up {order.name}", exc)
+            note = self._noted(order.name, exc)
         ended = self._now()
         every = before.every
         with self._lock:
@@ -285,13 +286,30 @@ class Warming:
                 warm_up.due = ended + every * (0.9 + 0.2 * self._share())
         self._tell()
 
+    def _noted(self, name: str, error: BaseException) -> str | None:
+        """Note what a warm-up raised; of what is known without a traceback, give the reason."""
+        faults = self._core.faults
+        if name == FREQUENT and isinstance(error, OSError):
+            faults.note("keeping the hot keys in HHS_PERF_STATE_DIR", error, is_plain=True)
+            return f"HHS_PERF_STATE_DIR cannot be used: {error.strerror or error}"
+        if isinstance(error, CacheBackendError):
+            faults.note(f"the warm-up {name}", error, is_plain=True)
+            return f"Redis cannot be used: {error}"
+        faults.note(f"the warm-up {name}", error)
+        return None
+
     def _learn(self) -> None:
         try:
             self._frequent.learn()
         except L2Down:  # nothing is lost: it is told next time
             return
         except OSError as exc:
-            self._core.faults.note("keeping the hot keys", exc)
+            note = self._noted(FREQUENT, exc)
+            with self._lock:
+                frequent = self._warm_ups[FREQUENT]
+                frequent.result = attrs.evolve(
+                    frequent.result, state="failed", error=type(exc).__name__, note=note
+                )
 
     def _tell(self) -> None:
         board = self._board

@@ -1,0 +1,62 @@
+"""Errors cross processes: pools and task queues pickle them."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from collections.abc import Callable
+
+import pytest
+
+from hhs_perf import exceptions
+from hhs_perf.exceptions import (
+    CacheBackendError,
+    CacheCodecError,
+    CacheError,
+    CacheKeyError,
+    CacheReentrancyError,
+    CacheTimeoutError,
+    ConfigurationError,
+    HhsPerfError,
+    MetricKindError,
+    PluginError,
+    UnknownSlaError,
+    UnknownWindowError,
+)
+
+ERRORS = (
+    CacheBackendError("refused"),
+    CacheCodecError("mac", "not ours"),
+    CacheError("cache"),
+    CacheKeyError("no key"),
+    CacheReentrancyError("account:7"),
+    CacheTimeoutError("account:7", 1.5),
+    ConfigurationError(["one", "two"]),
+    HhsPerfError("any", 2),
+    MetricKindError("requests", "Counter", "Gauge"),
+    PluginError("webhook", "broke"),
+    UnknownSlaError("gold", ["silver"]),
+    UnknownWindowError("1y", ["1h", "1d"]),
+)
+
+
+def _pickled(error: Exception) -> Exception:
+    back: Exception = pickle.loads(pickle.dumps(error))
+    return back
+
+
+def test_every_error_is_looked_at() -> None:
+    """A new class belongs in this list."""
+    assert sorted(type(error).__name__ for error in ERRORS) == exceptions.__all__
+
+
+@pytest.mark.parametrize("again", [_pickled, copy.copy, copy.deepcopy])
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
+def test_an_error_comes_back_with_its_message_and_facts(
+    error: HhsPerfError, again: Callable[[Exception], Exception]
+) -> None:
+    """Neither the message is built of the message, nor is a fact lost."""
+    error.add_note("seen in a worker")
+    back = again(error)
+    assert type(back) is type(error)
+    assert (str(back), back.args, vars(back)) == (str(error), error.args, vars(error))
