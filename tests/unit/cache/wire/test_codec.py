@@ -552,10 +552,12 @@ def test_a_row_of_sqlalchemy_is_written_as_the_dict_that_it_became() -> None:
 
     column = sqlalchemy.Column("quoted", sqlalchemy.Integer, quote=True)
     table = sqlalchemy.Table("t", sqlalchemy.MetaData(), column)
-    with sqlalchemy.create_engine("sqlite://").connect() as connection:
+    engine = sqlalchemy.create_engine("sqlite://")
+    with engine.connect() as connection:
         table.metadata.create_all(connection)
         connection.execute(table.insert(), [{"quoted": 5}])
         row = dict(connection.execute(sqlalchemy.select(table)).mappings().one())
+    engine.dispose()
     assert {type(key).__name__ for key in row} == {"quoted_name"}
     data = Codec().encode("ns", "k", Frame(row, 0.0, 1.0, 1.0))
     assert Codec().decode("ns", "k", data).value == {"quoted": 5}
