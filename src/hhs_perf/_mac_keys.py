@@ -45,9 +45,10 @@ class MacKey:
         entries = [entry.strip() for entry in text.split(",") if entry.strip()]
         for number, entry in enumerate(entries, 1):
             before, colon, secret = entry.partition(":")
+            if not colon:
+                problems.append(f"entry {number}: must be id:secret, and has no colon")
+                continue
             try:
-                if not colon:
-                    raise ValueError("must be id:secret, and has no colon")  # noqa: TRY301
                 keys.append(cls(id=before.strip(), secret=secret.strip().encode()))
             except ValueError as exc:
                 problems.append(f"entry {number}: {exc}")

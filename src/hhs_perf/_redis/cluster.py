@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from .address import Address
 
 __all__ = ["LazyCluster", "async_cluster", "sync_cluster"]
+
+_SAYS_RETRY: Final = 6
 
 
 class LazyCluster:
@@ -60,4 +62,4 @@ def async_cluster(address: Address, options: dict[str, Any]) -> Any:
 def _once(options: dict[str, Any]) -> dict[str, Any]:
     """Add what keeps redis-py 5 from trying again; from 6 on its argument `retry` says it."""
     major = int(import_module("redis").__version__.partition(".")[0])
-    return options | ({"cluster_error_retry_attempts": 0} if major < 6 else {})  # noqa: PLR2004
+    return options | ({"cluster_error_retry_attempts": 0} if major < _SAYS_RETRY else {})

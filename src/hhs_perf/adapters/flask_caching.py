@@ -133,7 +133,7 @@ class TieredCache(BaseCache):
         kept = cache.get_many(full)
         return [self._unfolded(cache, kept.get(key)) for key in full]
 
-    def set(self, key: str, value: Any, timeout: Timeout = None) -> bool:  # noqa: ANN401
+    def set(self, key: str, value: Any, timeout: Timeout = None) -> bool:  # noqa: ANN401 - likewise
         """Keep a copy of `value`; raises CacheCodecError for a stream."""
         return bool(self.set_many({key: value}, timeout))
 
@@ -151,7 +151,7 @@ class TieredCache(BaseCache):
             return []
         return list(mapping)
 
-    def add(self, key: str, value: Any, timeout: Timeout = None) -> bool:  # noqa: ANN401
+    def add(self, key: str, value: Any, timeout: Timeout = None) -> bool:  # noqa: ANN401 - likewise
         """Keep `value` if there is none yet; True if it was kept. One of many succeeds."""
         ttl = self._ttl(timeout)
         folded, kept = fold(value), False

@@ -47,10 +47,12 @@ class BulkLookup:
                 memory.counts.l2_hits += 1
                 memory.counts.hits += 1
                 del frames[key], rest[key]
-            pattern_of = memory.patterns.of_key
-            if stale:
-                pattern_of = lambda key: lookup.pattern_of(key, stale.get(key))  # noqa: E731
-            promoted = self.promote(frames, began, pattern_of)
+            of_key = memory.patterns.of_key
+            promoted = self.promote(
+                frames,
+                began,
+                (lambda key: lookup.pattern_of(key, stale.get(key))) if stale else of_key,
+            )
             memory.counts.hits += len(promoted)
             for key, frame, pattern, _, _ in promoted:
                 pattern.l2_hits += 1

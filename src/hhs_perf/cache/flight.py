@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import threading
-import time
 from concurrent.futures import Future
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Final
 
 import attrs
 
+from .._clock import SystemClock
 from ..exceptions import CacheReentrancyError
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class Outcome(Future[object]):
         if home.is_running():
             self._rests_since = None
             return False
-        now = time.monotonic()
+        now = SystemClock.monotonic()  # an event loop rests in real time, whatever the clock
         if self._rests_since is None:
             self._rests_since = now
         return now - self._rests_since >= _LONGEST_REST
@@ -79,8 +79,8 @@ class Outcome(Future[object]):
 class Flight:
     """One load under way.
 
-    `outcome` gets the value or the loader's exception, or ABANDONED. A flight that was
-    `grounded` lands for those who wait for it, but takes nobody more on board.
+    `outcome` gets the value or the loader's exception, or ABANDONED. A flight that was grounded
+    lands for those who wait for it, but takes nobody more on board.
     """
 
     __slots__ = (
@@ -89,7 +89,6 @@ class Flight:
         "ended_by",
         "flights",
         "is_detached",
-        "is_grounded",
         "is_stale",
         "key",
         "outcome",
@@ -106,7 +105,6 @@ class Flight:
         self.began = began
         self.flights = flights
         self.outcome = Outcome(key)
-        self.is_grounded = False
         # Whether it runs in the background, for nobody who waits.
         self.is_detached = False
         # Whether the value was found, in whatever level, and not loaded.
@@ -196,9 +194,7 @@ class Flights:
         """Let nobody more join the loads of `keys`: these were deleted."""
         with self._lock:
             for key in keys:
-                flight = self._flights.pop(key, None)
-                if flight is not None:
-                    flight.is_grounded = True
+                self._flights.pop(key, None)
 
     def after_fork_in_child(self) -> None:
         """Forget the loads of the parent, whose threads the child does not have."""

@@ -39,18 +39,6 @@ class Writer:
         self._flights = flights
         self._lives = lives
 
-    def set(
-        self,
-        key: str,
-        value: Any,
-        ttl: float | None,
-        tags: tuple[str, ...],
-        policy: Policy,
-        type_: object,
-    ) -> Steps[None]:
-        """Store one value; what was being loaded under its key is not kept any more."""
-        yield from self.set_many({key: value}, ttl, tags, policy, type_)
-
     def set_many(
         self,
         values: Mapping[str, Any],

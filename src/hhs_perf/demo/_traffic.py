@@ -197,7 +197,7 @@ def _answers(url: str, waiting: SimpleQueue[Visit], stop: Event) -> Iterator[tup
 def _last_words(visit: Visit) -> dict[str, str]:
     # uvicorn drops a connection after a view's exception, but does not say so: the next request
     # on it could be lost, and nobody would know whether it was counted.
-    return {"Connection": "close"} if visit.status >= 500 else {}  # noqa: PLR2004
+    return {"Connection": "close"} if visit.status >= 500 else {}  # noqa: PLR2004 - a class of HTTP
 
 
 def _tally(met: Counter[tuple[Endpoint, int]]) -> dict[Endpoint, Sent]:
@@ -205,11 +205,11 @@ def _tally(met: Counter[tuple[Endpoint, int]]) -> dict[Endpoint, Sent]:
     return {
         endpoint: Sent(
             count=sum(n for (at, _), n in met.items() if at == endpoint),
-            errors=sum(n for (at, status), n in met.items() if at == endpoint and status >= 500),  # noqa: PLR2004
+            errors=sum(n for (at, status), n in met.items() if at == endpoint and status >= 500),  # noqa: PLR2004 - a class of HTTP
             client_errors=sum(
                 n
                 for (at, status), n in met.items()
-                if at == endpoint and 400 <= status < 500  # noqa: PLR2004
+                if at == endpoint and 400 <= status < 500  # noqa: PLR2004 - a class of HTTP
             ),
         )
         for endpoint in endpoints

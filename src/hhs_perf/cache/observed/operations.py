@@ -33,13 +33,6 @@ class Operations:
         self.totals: dict[tuple[Layer, str], Total] = {}
         """By layer and operation, since the start."""
 
-    def record(self, op: str, seconds: float, failed: bool) -> None:  # noqa: FBT001 - hot
-        """Take one operation on L2."""
-        self.take("l2", op, seconds)
-        if failed:
-            self._failed["l2", op] = self._failed.get(("l2", op), 0) + 1
-            self.totals["l2", op].failed += 1
-
     def take(self, layer: Layer, op: str, seconds: float) -> None:
         """Take one operation; where nobody empties them, the latest are enough."""
         waiting = self._waiting.get((layer, op))
@@ -52,6 +45,11 @@ class Operations:
         total = self.totals[layer, op]
         total.count += 1
         total.seconds += seconds
+
+    def fail(self, layer: Layer, op: str) -> None:
+        """Take that the operation that was just taken failed."""
+        self._failed[layer, op] = self._failed.get((layer, op), 0) + 1
+        self.totals[layer, op].failed += 1
 
     def drain(self) -> Iterator[tuple[Layer, str, list[float], int]]:
         """Give layer, operation, durations in seconds and failures since last time."""

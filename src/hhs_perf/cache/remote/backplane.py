@@ -1,8 +1,8 @@
 """The backplane: one thread of each process that hears what the others delete and write.
 
 It has a connection of its own. When nothing answers a ping on it for a second the link counts as
-lost, and L1 is flushed: what others invalidate would not be heard. It also probes Redis while the
-breaker is open, and lets the leases of long loads run on.
+lost, and lives in L1 are shortened: what others invalidate is not heard. It also probes Redis
+while the breaker is open, and lets the leases of long loads run on.
 """
 
 from __future__ import annotations

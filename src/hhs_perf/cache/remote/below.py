@@ -55,7 +55,7 @@ class Below:
         self.links = AsyncLinks(
             lambda: async_client(address, timeout=timeout), is_one_server=is_one
         )
-        level2 = Level2(names, self.breaker, memory, timeline, stood_still, core.operations.record)
+        level2 = Level2(names, self.breaker, memory, timeline, stood_still, core.operations)
         self.coherence = Coherence(
             memory, core.flights, level2, self.link, core.faults, core.asked_to_warm
         )

@@ -14,12 +14,13 @@ from ...exceptions import CacheBackendError
 from .scripts import ACQUIRE, ASK, DELETE, EXTEND, MARK, PUT, RELEASE, STAND
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from ..._breaker import Breaker
     from ..._clock import Timeline
     from ..drive import Request, Steps
     from ..memory import Memory
+    from ..observed.operations import Operations
     from .scripts import Call, Names
 
 __all__ = ["HELD", "LEASED", "MET", "L2Down", "Level2", "unreachable"]
@@ -49,8 +50,8 @@ class Level2:
     """What one process does in Redis, as generators of requests.
 
     An operation that fails after more than `stood_still` seconds tells nothing of Redis. Every
-    method raises L2Down where Redis fails; deletes and marks are then kept, and repeated
-    by `replay` before anything is read again.
+    method raises L2Down where Redis fails; what it did not take waits in `unsent_calls`, for the
+    backplane's thread to send it again, and what is to be deleted reads as absent until then.
     """
 
     def __init__(
@@ -60,14 +61,14 @@ class Level2:
         memory: Memory,
         timeline: Timeline,
         stood_still: float,
-        on_operation: Callable[[str, float, bool], None],
+        operations: Operations,
     ) -> None:
         self.names = names
         self.breaker = breaker
         self._memory = memory
         self._timeline = timeline
         self._stood_still = stood_still
-        self._on_operation = on_operation
+        self._operations = operations
         self._errors = backend_errors()
         self._answers = answered_errors()
         # How far Redis's clock is ahead of ours, in seconds; None until it was asked.
@@ -121,11 +122,12 @@ class Level2:
             answer = yield request
         except self._errors as exc:
             took = monotonic() - started
-            self._on_operation(operation, took, True)  # noqa: FBT003
+            self._operations.take("l2", operation, took)
+            self._operations.fail("l2", operation)
             # Sending so much may take longer than the time that an answer is given.
             self.failed(operation, exc, math.inf if size > _LONG_BYTES else took)
             raise L2Down from exc
-        self._on_operation(operation, monotonic() - started, False)  # noqa: FBT003
+        self._operations.take("l2", operation, monotonic() - started)
         return answer
 
     def failed(self, operation: str, error: BaseException, took: float = 0.0) -> None:
@@ -273,13 +275,11 @@ class Level2:
         return PUT, keys, (token or b"", data, milliseconds, self.names.channel, message)
 
     def delete(self, keys: Sequence[str]) -> Steps[None]:
-        """Remove `keys`, and break the leases of those who load them."""
-        calls = [self.deletion(key) for key in keys]
-        try:
-            yield from self._ask("delete", ("scripts", (calls,)))
-        except L2Down:
-            self.keep_unsent("key", keys)
-            raise
+        """Remove `keys`, and break the leases of those who load them.
+
+        Where that fails the caller says what is to be sent later: see `keep_unsent`.
+        """
+        yield from self._ask("delete", ("scripts", ([self.deletion(key) for key in keys],)))
 
     def deletion(self, key: str) -> Call:
         """What removes `key`."""

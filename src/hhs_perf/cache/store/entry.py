@@ -86,7 +86,7 @@ def take_hits(entry: Entry) -> int:
     made = hits >> _SHIFT
     if made:
         credit = (hits & CREDIT) + made
-        entry.hits = hits & MAIN | (credit if credit < CREDIT else CREDIT)  # noqa: FURB136
+        entry.hits = hits & MAIN | (credit if credit < CREDIT else CREDIT)  # noqa: FURB136 - `min` is a call
     return made
 
 
