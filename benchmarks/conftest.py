@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from benchmarks import report
+from benchmarks._cache_places import PLACES, Place, run_servers
 from benchmarks._interleave import Spread, interleave, paired_difference, paired_ratio
 from benchmarks._results import Book, Result
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from pytest_benchmark.fixture import BenchmarkFixture
+
+    from tests.servers import Server
 
 _UNITS: Final = {"ns": 1e9, "us": 1e6, "ms": 1e3, "s": 1.0}
 PEDANTIC: Final = 3  # runs for the table that pytest-benchmark prints
@@ -139,3 +142,17 @@ def bench(request: pytest.FixtureRequest, benchmark: BenchmarkFixture) -> Iterat
     subject = request.path.stem.removeprefix("test_")
     results = request.config.stash[_BOOK].results.setdefault(subject, [])
     return Bench(benchmark=benchmark, results=results)
+
+
+@pytest.fixture(scope="module")
+def servers() -> Iterator[dict[str, Server]]:
+    """Yield a server of each kind."""
+    yield from run_servers()
+
+
+@pytest.fixture(params=PLACES, ids=lambda each: f"{each[0]}, RESP{each[1]}")
+def place(request: pytest.FixtureRequest, servers: dict[str, Server]) -> Iterator[Place]:
+    """Yield a server and a protocol."""
+    server, protocol = request.param
+    with Place(server, servers[server].url, protocol) as place:
+        yield place

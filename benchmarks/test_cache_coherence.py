@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from benchmarks import _cache_peers as peers
-from benchmarks._cache_places import PLACES, Place, run_servers
+from benchmarks._cache_places import Place
 from benchmarks._cache_workers import Workers
 from benchmarks._interleave import Spread
 from benchmarks._results import Result
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import Awaitable, Callable
 
     from benchmarks.conftest import Bench
     from tests.servers import Server
@@ -41,20 +41,6 @@ RACES_NOTE: Final = (
     " invalidates its tag or prefix, or sets it, and the loader ends: each at a random time within"
     " 20 ms. Stale is a key that has the row's old value after all is over."
 )
-
-
-@pytest.fixture(scope="module")
-def servers() -> Iterator[dict[str, Server]]:
-    """Yield a server of each kind."""
-    yield from run_servers()
-
-
-@pytest.fixture(params=PLACES, ids=lambda each: f"{each[0]}, RESP{each[1]}")
-def place(request: pytest.FixtureRequest, servers: dict[str, Server]) -> Iterator[Place]:
-    """Yield a server and a protocol."""
-    server, protocol = request.param
-    with Place(server, servers[server].url, protocol) as place:
-        yield place
 
 
 def _seen_after(workers: Workers, key: str, write: Callable[[], object]) -> float:

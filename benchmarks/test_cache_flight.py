@@ -7,14 +7,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from benchmarks._cache_places import PLACES, Place, run_servers
 from benchmarks._cache_workers import Commands, Workers
 from benchmarks._interleave import Spread
 from benchmarks._results import Result
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
+    from benchmarks._cache_places import Place
     from benchmarks.conftest import Bench
     from tests.servers import Server
 
@@ -34,20 +32,6 @@ NOTE: Final = (
     " process: without what scripts do within it, and without the PING that a process sends once"
     " a second, whatever happens."
 )
-
-
-@pytest.fixture(scope="module")
-def servers() -> Iterator[dict[str, Server]]:
-    """Yield a server of each kind."""
-    yield from run_servers()
-
-
-@pytest.fixture(params=PLACES, ids=lambda each: f"{each[0]}, RESP{each[1]}")
-def place(request: pytest.FixtureRequest, servers: dict[str, Server]) -> Iterator[Place]:
-    """Yield a server and a protocol."""
-    server, protocol = request.param
-    with Place(server, servers[server].url, protocol) as place:
-        yield place
 
 
 def _flight(

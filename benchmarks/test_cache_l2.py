@@ -22,15 +22,14 @@ from benchmarks._cache_peers import (
     flask_caching,
     in_turn,
 )
-from benchmarks._cache_places import PLACES, Place, run_servers
 from benchmarks.conftest import Peer
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
+    from benchmarks._cache_places import Place
     from benchmarks.conftest import Bench
     from hhs_perf.cache import TieredCache
-    from tests.servers import Server
 
 KEYS: Final = [f"account:{number}" for number in range(1_000)]
 BARE_KEYS: Final = [f"bare:{key}" for key in KEYS]
@@ -64,19 +63,11 @@ MANY_NOTE: Final = (
 decode = msgspec.msgpack.Decoder().decode
 
 
-@pytest.fixture(scope="module")
-def servers() -> Iterator[dict[str, Server]]:
-    """Yield a server of each kind."""
-    yield from run_servers()
-
-
-@pytest.fixture(params=PLACES, ids=lambda each: f"{each[0]}, RESP{each[1]}")
-def place(request: pytest.FixtureRequest, servers: dict[str, Server]) -> Iterator[Place]:
-    """Yield a server and a protocol; the server holds the bare values."""
-    server, protocol = request.param
-    with Place(server, servers[server].url, protocol) as place:
-        place.bare().mset(dict.fromkeys(BARE_KEYS, PACKED))
-        yield place
+@pytest.fixture
+def place(place: Place) -> Place:
+    """Give a server and a protocol; the server holds the bare values."""
+    place.bare().mset(dict.fromkeys(BARE_KEYS, PACKED))
+    return place
 
 
 @pytest.fixture(params=["empty", "full"])

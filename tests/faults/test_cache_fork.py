@@ -7,7 +7,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 import redis
@@ -40,23 +40,6 @@ def in_child(check: Callable[[], object]) -> int:
         finally:
             os._exit(code)
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-
-
-@pytest.fixture(params=["l1", "l2"])
-def cache(request: pytest.FixtureRequest, namespace: str) -> Iterator[TieredCache]:
-    if request.param == "l1":
-        with open_cache() as made:
-            yield made
-        return
-    url = request.getfixturevalue("valkey_url")
-    with open_cache(url, namespace=namespace, l2_timeout=2.0) as made:
-        yield link(made)
-
-
-@pytest.fixture
-def below(valkey_url: str, namespace: str) -> Iterator[TieredCache]:
-    with open_cache(valkey_url, namespace=namespace, l2_timeout=2.0) as made:
-        yield link(made)
 
 
 def use(cache: TieredCache) -> bool:
