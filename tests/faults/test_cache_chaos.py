@@ -252,7 +252,7 @@ def test_waiting_for_another_process_ends_when_the_link_does(
     load = in_thread(direct.get_or_load, "k", gate)
     gate.wait()
     waiting = in_thread(cache.get_or_load, "k", lambda: 2)
-    wait_until(lambda: "k" in cache.core.below.level2._waiters, "the waiting")
+    wait_until(lambda: "k" in cache.core.below.level2.waiting, "the waiting")
     proxy.refuse()
     assert waiting.result(4) == 2
     gate.open()

@@ -51,7 +51,7 @@ def sizes(cache: TieredCache) -> dict[str, int]:
     if cache.core.below is not None:
         level2 = cache.core.below.level2
         found |= {
-            "waiters": len(level2._waiters),
+            "waiters": len(level2.waiting),
             "unsent": len(level2._unsent),
             "leases": len(cache.core.below.coherence._leases),
         }

@@ -145,7 +145,7 @@ def test_who_waited_for_another_process_keeps_the_value_in_l1(
     first = in_thread(below.get_or_load, "k", gate)
     gate.wait()
     second = in_thread(other.get_or_load, "k", lambda: "loaded twice")
-    wait_until(lambda: "k" in other.core.below.level2._waiters, "the waiting")
+    wait_until(lambda: "k" in other.core.below.level2.waiting, "the waiting")
     gate.open()
     assert (later(first), later(second)) == ("value", "value")
     assert other.core.memory.find("k") is not None
@@ -187,7 +187,7 @@ def test_a_failing_load_frees_the_other_processes_at_once(
     first = in_thread(below.get_or_load, "k", loader)
     gate.wait()
     second = in_thread(other.get_or_load, "k", lambda: "value")
-    wait_until(lambda: "k" in other.core.below.level2._waiters, "the waiting")
+    wait_until(lambda: "k" in other.core.below.level2.waiting, "the waiting")
     gate.open()
     with pytest.raises(LookupError):
         later(first)

@@ -201,7 +201,7 @@ class Leader:
     ) -> Steps[float | None]:
         word: str | None = None
         for _ in range(_MOST_ROUNDS):
-            waiter = level2.wait_for(request.key)
+            waiter = level2.waiting.wait_for(request.key)
             # What comes of this attempt is newer than all that was heard until now.
             flight.began = self._memory.began()
             try:
@@ -220,7 +220,7 @@ class Leader:
                 elif (yield from self._meet(flight, request, rest)):
                     return None
             finally:
-                level2.no_more(request.key, waiter)
+                level2.waiting.no_more(request.key, waiter)
         return None
 
     def _take(self, flight: Flight, token: bytes) -> None:

@@ -65,7 +65,7 @@ class Coherence:
         if boot == self._level2.boot:
             # What we did ourselves is done; but another load of ours may wait for it.
             if op in ("w", "d", "f"):
-                self._level2.word(op, message[_BOOT_END:])
+                self._level2.waiting.tell(op, message[_BOOT_END:])
             return
         self._memory.counts.messages += 1
         if op in _MARKS:
@@ -79,7 +79,7 @@ class Coherence:
         if op in ("w", "d"):
             self._memory.depart((key,))
             self._flights.ground((key,))
-        self._level2.word(op, key)
+        self._level2.waiting.tell(op, key)
 
     def _malformed(self, op: str) -> None:
         """Take that somebody else writes to our channel; what is said there is none of ours."""
@@ -100,14 +100,14 @@ class Coherence:
             return False
         self._memory.flush()
         self._is_linked = True
-        self._level2.word("", None)
+        self._level2.waiting.tell("", None)
         return True
 
     def lost(self, error: BaseException | None) -> None:
         """Shorten lives, and let nobody wait for word that would not be heard."""
         self._is_linked = False
         self._memory.deafen()
-        self._level2.word("", None)
+        self._level2.waiting.tell("", None)
         if error is not None:
             self._memory.counts.error(self._level2.now(), "backplane", error)
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import itertools
 import math
 import os
-import threading
-from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Final
 
 from ..._redis import answered_errors, backend_errors
 from ...exceptions import CacheBackendError
 from .scripts import ACQUIRE, ASK, DELETE, EXTEND, MARK, PUT, RELEASE, STAND
+from .unsent import Unsent
+from .waiting import Waiting
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ..memory import Memory
     from ..observed.operations import Operations
     from .scripts import Call, Names
+    from .unsent import Deed
 
 __all__ = ["HELD", "LEASED", "MET", "L2Down", "Level2", "unreachable"]
 
@@ -32,14 +33,9 @@ HELD: Final = 3
 
 _LEASE_MS: Final = 5_000
 _SEEN_BYTES: Final = 64
-_MOST_REPLAYED: Final = 10_000
 _LONG_BYTES: Final = 1 << 20
 # By how much two clocks that NTP adjusts may part: 500 ppm is the most that it does to one.
 _FASTEST_DRIFT: Final = 1e-3
-
-
-Unsent = tuple[str, str]
-"""`key`, `tag`, `prefix` or `everything`, and which one."""
 
 
 class L2Down(Exception):  # noqa: N818 - not an error of the caller, and never seen by one
@@ -77,11 +73,8 @@ class Level2:
         self._compared_at = timeline.now()
         self.boot = _new_boot()
         self._tokens = itertools.count(1)
-        # Guards the two fields below; reentrant as that of flights.
-        self._lock = threading.RLock()
-        self._unsent: dict[Unsent, int] = {}
-        self._unsent_count = itertools.count()
-        self._waiters: dict[str, list[Future[str]]] = {}
+        self._unsent = Unsent()
+        self.waiting = Waiting()
 
     # -- time
 
@@ -166,7 +159,7 @@ class Level2:
             yield from self.ask_standing()
         names = self.names.values(keys)
         answers: list[bytes | None] = yield from self._ask("get_many", ("fetch_many", (names,)))
-        if self._unsent:
+        if len(self._unsent):
             pairs = zip(keys, answers, strict=True)
             return [None if self.is_deleted(key) else raw for key, raw in pairs]
         return answers
@@ -212,31 +205,6 @@ class Level2:
         if outcome == HELD:
             return outcome, stamp, max(int(rest[0]), 0) / 1e3
         return outcome, stamp, rest[0] if rest else None
-
-    def wait_for(self, key: str) -> Future[str]:
-        """Give what is done when another process tells of `key`: the message's first letter."""
-        waiter: Future[str] = Future()
-        with self._lock:
-            self._waiters.setdefault(key, []).append(waiter)
-        return waiter
-
-    def no_more(self, key: str, waiter: Future[str]) -> None:
-        """End the waiting for word of `key`."""
-        with self._lock:
-            waiters = self._waiters.get(key)
-            if waiters is not None:
-                waiters[:] = [each for each in waiters if each is not waiter]
-                if not waiters:
-                    del self._waiters[key]
-
-    def word(self, op: str, key: str | None) -> None:
-        """Wake those who wait for word of `key`; of any, if it is None."""
-        with self._lock:
-            keys = list(self._waiters) if key is None else [key]
-            woken = [waiter for each in keys for waiter in self._waiters.get(each, ())]
-        for waiter in woken:
-            if not waiter.done():
-                waiter.set_result(op)
 
     def release(self, key: str, token: bytes) -> Steps[None]:
         """Give the lease of `key` back without a value."""
@@ -325,58 +293,46 @@ class Level2:
 
     def keep_unsent(self, kind: str, what: Iterable[str]) -> None:
         """Remember deletes and marks that Redis did not take, to repeat them."""
-        with self._lock:
-            for each in what:
-                self._unsent[kind, each] = next(self._unsent_count)
-            if len(self._unsent) <= _MOST_REPLAYED:
-                return
-            # Too many to remember singly: everything is void, which is dearer and as safe.
-            self._unsent = {("everything", ""): next(self._unsent_count)}
-        self._memory.mark("everything", "", self.now())
+        if self._unsent.keep(kind, what):
+            self._memory.mark("everything", "", self.now())
 
     def release_later(self, key: str, token: bytes) -> None:
         """Let a lease be given back by the backplane's thread, if it is held at all."""
-        if len(self._unsent) < _MOST_REPLAYED:
+        if self._unsent.has_room:
             self.keep_unsent("lease", (f"{token.decode()} {key}",))
 
     def is_deleted(self, key: str) -> bool:
         """Tell whether `key` is deleted, only that Redis could not be told yet."""
-        return bool(self._unsent) and ("key", key) in self._unsent
+        return ("key", key) in self._unsent
 
     @property
     def unsent(self) -> int:
         """How many deletes and marks wait for Redis to be back."""
         return len(self._unsent)
 
-    def unsent_calls(self) -> tuple[dict[Unsent, int], list[Call]]:
+    def unsent_calls(self) -> tuple[dict[Deed, int], list[Call]]:
         """Give what waits, and what sends it; `sent` ends it."""
-        with self._lock:
-            waiting = dict(self._unsent)
-        calls: list[Call] = []
-        for kind, what in waiting:
-            if kind == "key":
-                calls.append(self.deletion(what))
-            elif kind == "tag":
-                calls.append(self.tag_mark(what))
-            elif kind == "lease":
-                token, _, key = what.partition(" ")
-                calls.append(self._releasing(key, token.encode()))
-            else:
-                calls.append(self.standing_mark(what if kind == "prefix" else None))
-        return waiting, calls
+        waiting = self._unsent.all()
+        return waiting, [self._resending(kind, what) for kind, what in waiting]
 
-    def sent(self, waiting: Mapping[Unsent, int]) -> None:
+    def _resending(self, kind: str, what: str) -> Call:
+        if kind == "key":
+            return self.deletion(what)
+        if kind == "tag":
+            return self.tag_mark(what)
+        if kind == "lease":
+            token, _, key = what.partition(" ")
+            return self._releasing(key, token.encode())
+        return self.standing_mark(what if kind == "prefix" else None)
+
+    def sent(self, waiting: Mapping[Deed, int]) -> None:
         """Forget what was sent, but for what has come anew since."""
-        with self._lock:
-            for each, number in waiting.items():
-                if self._unsent.get(each) == number:
-                    del self._unsent[each]
+        self._unsent.forget(waiting)
 
     def after_fork_in_child(self) -> None:
         """Be somebody else than the parent."""
-        self._lock = threading.RLock()
-        self._unsent = {}
-        self._waiters = {}
+        self._unsent = Unsent()
+        self.waiting = Waiting()
         self.boot = _new_boot()
 
 
