@@ -106,7 +106,7 @@ def test_a_signal_handler_may_call_the_cache_in_the_midst_of_a_call(cache: Tiere
         signal.setitimer(signal.ITIMER_REAL, 0.0)
         signal.signal(signal.SIGALRM, before)
     assert wrong == []
-    assert cache.core.memory._writing == {}
+    assert cache.core.memory.departures.writing == 0
     assert len(cache.core.flights) == 0
     assert cache.report().errors == 0
 

@@ -36,8 +36,8 @@ def sizes(cache: TieredCache) -> dict[str, int]:
     memory = cache.core.memory
     marks = memory.marks
     found = {
-        "departed": len(memory._departed),
-        "writing": len(memory._writing),
+        "departed": len(memory.departures),
+        "writing": memory.departures.writing,
         "groups": len(memory._groups),
         "patterns": len(memory.patterns.all()),
         "hot": len(memory.hot._counts),

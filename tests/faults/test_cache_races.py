@@ -372,7 +372,7 @@ async def test_cancelled_at_any_step_nothing_is_left_behind(cache: TieredCache) 
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
             assert await asyncio.wait_for(cache.aio.get_or_load("k", loader), SOON) == 1
-    assert cache.core.memory._writing == {}
+    assert cache.core.memory.departures.writing == 0
     await asyncio.to_thread(wait_until, lambda: len(cache.core.flights) == 0, "the loads", 5)
     await cache.aio.close()
 

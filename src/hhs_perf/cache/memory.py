@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from heapq import nlargest
 from typing import TYPE_CHECKING, Final
 
+from .departures import Departures
 from .marks import Marks
 from .observed.stats import EARLY_SECONDS, Counts, HotKeys, Patterns
 from .store.entry import Detail, Entry, Group
@@ -36,7 +37,6 @@ Put = tuple[str, "Frame", "PatternCounts", float, float]
 _TALLIED_AT_ONCE: Final = 10_000
 _MOST_LEARNED: Final = 100
 _MOST_GROUPS: Final = 2_000
-_MOST_DEPARTED: Final = 8_192
 # Under one hold of the lock, for which deletes wait.
 _KEPT_AT_ONCE: Final = 100
 # From one learning of the hot keys to the next, in seconds.
@@ -75,12 +75,7 @@ class Memory:
         self._deaf_until: float | None = None
         # Whether nobody has tried to hear yet: for that moment nothing is kept.
         self._is_waiting = False
-        self._sequence = 0
-        # How many write a key; below zero once there were several at a time.
-        self._writing: dict[str, int] = {}
-        # When keys left, as places in the sequence; negative once a value came after that.
-        self._departed: dict[str, int] = {}
-        self._departed_before = 0
+        self.departures = Departures()
         self._untallied = 0
         self._groups: dict[tuple[object, ...], Group] = {}
         store.on_harvest = self._harvested
@@ -88,7 +83,7 @@ class Memory:
 
     def began(self) -> tuple[int, int]:
         """Give the place in the sequence of deletes, and the epoch of marks."""
-        return self._sequence, self.marks.epoch
+        return self.departures.sequence, self.marks.epoch
 
     def look(self, key: str) -> Look:
         """Look for `key`, without counting; drop what is void."""
@@ -131,13 +126,13 @@ class Memory:
         entry = self._entry(frame, now, (life, stale), pattern, policy, began[1])
         left: list[object] = []
         with self.lock:
-            sequence = self._sequence
+            sequence = self.departures.sequence
             if self._has_left(key, entry, began):
                 self.counts.refused += 1
                 return False
             if not self.store.put(key, entry, left):
                 return False
-            if self._sequence != sequence and not self._stays(key, entry, began, left):
+            if self.departures.sequence != sequence and not self._stays(key, entry, began, left):
                 return False
             self._came(((key, entry),))
         self._count_puts(1, now)
@@ -200,26 +195,24 @@ class Memory:
         self, entries: list[tuple[str, Entry]], began: tuple[int, int], left: list[object]
     ) -> int:
         """Store what was neither deleted, written nor made void since `began`; give how many."""
-        sequence = self._sequence
-        if began != (self._sequence, self.marks.epoch):
+        sequence = self.departures.sequence
+        if began != self.began():
             known = len(entries)
             entries = [item for item in entries if not self._has_left(*item, began)]
             self.counts.refused += known - len(entries)
         too_large = self.store.put_many(entries, left)
         if too_large:
             entries = [item for item in entries if item[0] not in too_large]
-        if self._sequence != sequence:
+        if self.departures.sequence != sequence:
             entries = [item for item in entries if self._stays(*item, began, left)]
         self._came(entries)
         return len(entries)
 
     def _came(self, entries: Iterable[tuple[str, Entry]]) -> None:
-        departed = self._departed
+        came = self.departures.came
         for key, entry in entries:
             entry.group.pattern.puts += 1
-            # As in `_leave`: nothing is called in between.
-            if key in departed and departed[key] > 0:
-                departed[key] = -departed[key]
+            came(key)
 
     def _count_puts(self, puts: int, started: float) -> None:
         """Count them, and now and then how long each took."""
@@ -239,7 +232,7 @@ class Memory:
 
     def _has_left(self, key: str, entry: Entry, began: tuple[int, int]) -> bool:
         sequence, epoch = began
-        if sequence < max(abs(self._departed.get(key, 0)), self._departed_before):
+        if sequence < self.departures.last_left(key):
             return True
         marks = self.marks
         return epoch != marks.epoch and marks.voids_entry(key, entry.group.tags, epoch)
@@ -272,14 +265,8 @@ class Memory:
         left: list[object] = []
         with self.lock:
             self._depart(key, left)
-            writing = self._writing
-            # As in `_leave`: nothing is called in between.
-            if key in writing:
-                others = writing[key]
-                writing[key] = others - 1 if others < 0 else -2
-            else:
-                writing[key] = 1
-            return self._sequence, self.marks.epoch
+            self.departures.begin_write(key)
+            return self.began()
 
     def end_write(self, key: str, began: tuple[int, int]) -> tuple[int, int] | None:
         """Give what `keep` wants; None when somebody else wrote or deleted `key` meanwhile.
@@ -290,15 +277,9 @@ class Memory:
         sequence, epoch = began
         left: list[object] = []
         with self.lock:
-            writing = self._writing
-            # Likewise.
-            others = writing[key]
-            if others in (1, -1):
-                del writing[key]
-            else:
-                writing[key] = others + 1
+            was_alone = self.departures.end_write(key)
             before, place = self._depart(key, left)
-            is_known = others == 1 and before <= sequence and self._departed_before <= sequence
+            is_known = was_alone and before <= sequence and not self.departures.is_after(sequence)
             return (place, epoch) if is_known else None
 
     def depart(self, keys: Iterable[str]) -> None:
@@ -315,49 +296,20 @@ class Memory:
         """
         sequence, epoch = self.began() if began is None else began
         with self.lock:
-            if max(abs(self._departed.get(key, 0)), self._departed_before) > sequence:
+            if self.departures.last_left(key) > sequence:
                 return None
-            before, place = self._leave(key, -1)
-            self._bound_departed()
+            before, place = self.departures.leave(key, sign=-1)
+            self.departures.bound()
             return None if before > sequence else (place, epoch)
 
     def _depart(self, key: str, left: list[object]) -> tuple[int, int]:
-        places = self._leave(key, 1)
+        places = self.departures.leave(key)
         entry = self.store.remove(key)
         if entry is not None:
             left.append(entry)
             entry.group.pattern.invalidations += 1
-        self._bound_departed()
+        self.departures.bound()
         return places
-
-    def _leave(self, key: str, sign: int) -> tuple[int, int]:
-        """Let nothing in for `key` that was begun before now.
-
-        Gives the places in the sequence where it left last time, and now. With a negative sign a
-        miss to come has another reason than an invalidation. Finalizers and signal handlers,
-        which may call the cache as well, come where something is called: here nothing is.
-        """
-        departed = self._departed
-        before = 0
-        if key in departed:
-            before = departed[key]
-            del departed[key]
-        self._sequence = place = self._sequence + 1
-        departed[key] = sign * place
-        return (before if before > 0 else -before), place
-
-    def _bound_departed(self) -> None:
-        departed = self._departed
-        if len(departed) > _MOST_DEPARTED:
-            # Likewise.
-            for oldest in departed:
-                before = departed[oldest]
-                del departed[oldest]
-                if before < 0:
-                    before = -before
-                if before > self._departed_before:  # noqa: PLR1730 - `max` is a call
-                    self._departed_before = before
-                break
 
     def mark(self, kind: MarkKind, what: str, stamp: float) -> None:
         """Make void what is older than now and concerned; entries drop when they are looked at."""
@@ -401,8 +353,7 @@ class Memory:
         with self.lock:
             self._is_waiting = False
             self._deaf_until = None
-            self._sequence = self._departed_before = self._sequence + 1
-            self._departed.clear()
+            self.departures.all_left()
             self.store.forget_all(left)
 
     def tally(self) -> None:
@@ -438,9 +389,8 @@ class Memory:
         self.lock = threading.RLock()
         self.marks.after_fork_in_child()
         self._deaf_until = None
-        self._writing = {}
+        self.departures.after_fork_in_child()
         self.store.renew()
-        self._departed.clear()
         self._groups.clear()
         self.counts.clear()
         self.patterns.clear()
@@ -482,7 +432,7 @@ class Memory:
 
     def reason(self, key: str) -> MissReason:
         """Say why there is no entry of `key`."""
-        if self._departed.get(key, 0) > 0:
+        if self.departures.was_invalidated(key):
             return "invalidated"
         return "evicted" if self.store.was_evicted(key) else "absent"
 

@@ -76,7 +76,7 @@ def test_after_more_deletes_than_are_remembered_nothing_older_comes_in(memory: M
     memory.depart(["k"])
     memory.depart(f"other{number}" for number in range(9_000))
     assert not keep(memory, began=began)
-    assert len(memory._departed) <= 8_192
+    assert len(memory.departures) <= 8_192
 
 
 @pytest.mark.parametrize("tags", [(), ("u",)])
@@ -143,7 +143,7 @@ def test_of_two_who_write_at_once_neither_knows(memory: Memory) -> None:
     first, second = memory.begin_write("k"), memory.begin_write("k")
     assert memory.end_write("k", first) is None
     assert memory.end_write("k", second) is None
-    assert memory._writing == {}
+    assert memory.departures.writing == 0
 
 
 def test_who_hears_of_a_change_while_writing_does_not_know(memory: Memory) -> None:

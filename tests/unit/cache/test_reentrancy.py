@@ -140,7 +140,7 @@ def is_whole(cache: TieredCache, store: S3FIFOCache[str, object]) -> bool:
     store.set("whole", 1)
     queued = [key for key, _, _ in store._queued()]
     return (
-        cache.core.memory._writing == {}
+        cache.core.memory.departures.writing == 0
         and len(cache.core.flights) == 0
         and sorted(queued) == sorted(key for key, _ in store.entries())
         and store.currsize == len(store)
@@ -231,7 +231,7 @@ def test_garbage_collected_in_the_midst_may_call_the_cache() -> None:
         assert ends(work)
     finally:
         gc.set_threshold(*thresholds)
-    assert cache.core.memory._writing == {}
+    assert cache.core.memory.departures.writing == 0
 
 
 def test_a_hit_in_the_midst_of_an_overwriting_counts_once() -> None:
