@@ -78,11 +78,11 @@ def test_keys_that_pass_through_leave_bounded_traces(many: int) -> None:
                     cache.invalidate(tags=tags, prefix=f"kind{number % 300}:{number}")
 
         pass_through(0, many // 2)
-        cache.core.memory.walk()
+        cache.core.memory.tally.walk()
         gc.collect()
         before = sys.getallocatedblocks()
         pass_through(many // 2, many)
-        cache.core.memory.walk()
+        cache.core.memory.tally.walk()
         gc.collect()
         grown = sys.getallocatedblocks() - before
         held = sizes(cache)

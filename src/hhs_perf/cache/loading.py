@@ -117,7 +117,7 @@ class Loader:
         if was_found:
             self._memory.counts.hits += 1
         else:
-            self._memory.missed(request.key, request.pattern, reason)
+            self._memory.tally.missed(request.key, request.pattern, reason)
 
     def _is_shared(self, entry: Entry, request: LoadRequest) -> bool:
         wants_copies = request.policy.copy == "on_read" and entry.group.policy.copy == "never"

@@ -184,7 +184,7 @@ class Lookup:
 
     def missed(self, key: str, entry: Entry | None, reason: MissReason) -> None:
         """Count a lookup that no level answered."""
-        self.memory.missed(key, self.pattern_of(key, entry), reason)
+        self.memory.tally.missed(key, self.pattern_of(key, entry), reason)
 
     def remaining(self, key: str) -> Steps[float | None]:
         """Give the seconds that `key` is still fresh, in L2 where there is one; count nothing."""

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import threading
 from contextlib import contextmanager
-from heapq import nlargest
 from typing import TYPE_CHECKING, Final
 
 from .departures import Departures
 from .marks import Marks
-from .observed.stats import EARLY_SECONDS, Counts, HotKeys, Patterns
+from .observed.tally import Tally
 from .store.entry import Detail, Entry, Group
 
 if TYPE_CHECKING:
@@ -33,14 +32,9 @@ Look = tuple[int, "Entry | None", "MissReason"]
 Put = tuple[str, "Frame", "PatternCounts", float, float]
 """Key, value and counts, and the seconds that the value is fresh, and then stale."""
 
-# Entries looked at in each second: a millisecond's work.
-_TALLIED_AT_ONCE: Final = 10_000
-_MOST_LEARNED: Final = 100
 _MOST_GROUPS: Final = 2_000
 # Under one hold of the lock, for which deletes wait.
 _KEPT_AT_ONCE: Final = 100
-# From one learning of the hot keys to the next, in seconds.
-_LEARN_EVERY: Final = 10.0
 # One put of so many is timed.
 _TIME_EACH: Final = 16
 _NEVER: Final = float("-inf")
@@ -60,14 +54,11 @@ class Memory:
         self.store = store
         self.find = store.find
         self.marks = Marks()
-        self.patterns = Patterns()
-        self.counts = Counts()
-        self.hot = HotKeys()
         self.now = self._now = clock
-        self.early_until = clock() + EARLY_SECONDS
-        self._learn_at = _NEVER
-        # While keys are learned: how often those were hit that are not known as hot.
-        self._candidates: list[tuple[int, str]] | None = None
+        self.tally = Tally(store, clock)
+        self.counts = self.tally.counts
+        self.patterns = self.tally.patterns
+        self.hot = self.tally.hot
         # Guards the marks' changes, the sequence and the fields below. Reentrant: finalizers and
         # signal handlers that call the cache come when it is held, too. What leaves the store is
         # dropped when the lock has been left: on lists called `left`.
@@ -76,9 +67,7 @@ class Memory:
         # Whether nobody has tried to hear yet: for that moment nothing is kept.
         self._is_waiting = False
         self.departures = Departures()
-        self._untallied = 0
         self._groups: dict[tuple[object, ...], Group] = {}
-        store.on_harvest = self._harvested
         store.on_evict = _evicted
 
     def began(self) -> tuple[int, int]:
@@ -237,15 +226,6 @@ class Memory:
         marks = self.marks
         return epoch != marks.epoch and marks.voids_entry(key, entry.group.tags, epoch)
 
-    def missed(self, key: str, pattern: PatternCounts, reason: MissReason) -> None:
-        """Count a lookup that no level answered."""
-        self.counts.missed(reason)
-        pattern.missed(reason)
-        if reason == "expired" and self.hot.is_hot(key):
-            pattern.hot_expired += 1
-        if self._now() < self.early_until:
-            self.counts.missed_early(key, pattern)
-
     def put_off(self, key: str, seconds: float) -> None:
         """Let `key` not be loaded anew before it expires, for so many seconds."""
         entry = self.find(key)
@@ -356,34 +336,6 @@ class Memory:
             self.departures.all_left()
             self.store.forget_all(left)
 
-    def tally(self) -> None:
-        """Move the hits of the entries to the counts, and learn the hot keys every ten seconds.
-
-        Of many entries not at every call. While few hot keys are known they are learned at once:
-        a short run shall be remembered as well.
-        """
-        self._untallied += _TALLIED_AT_ONCE
-        if self._untallied < len(self.store):
-            return
-        if self._now() >= self._learn_at or len(self.hot) < _MOST_LEARNED:
-            self.walk()
-        else:
-            self._untallied = 0
-            self.store.harvest()
-
-    def walk(self) -> None:
-        """Move the hits of all entries to the counts of their patterns, and learn the hot keys."""
-        self._learn_at = self._now() + _LEARN_EVERY
-        self._untallied = 0
-        candidates: list[tuple[int, str]] = []
-        self._candidates = candidates
-        try:
-            self.store.harvest()
-        finally:
-            self._candidates = None
-        for made, key in nlargest(_MOST_LEARNED, candidates):
-            self.hot.add(key, made)
-
     def after_fork_in_child(self) -> None:
         """Begin empty: what was invalidated before the child listens would be missed."""
         self.lock = threading.RLock()
@@ -392,10 +344,7 @@ class Memory:
         self.departures.after_fork_in_child()
         self.store.renew()
         self._groups.clear()
-        self.counts.clear()
-        self.patterns.clear()
-        self._candidates = None
-        self.early_until = self._now() + EARLY_SECONDS
+        self.tally.clear()
 
     def _renew(self, key: str, entry: Entry) -> bool:
         """Compare an entry of an earlier epoch with the marks since; False when it was void."""
@@ -435,14 +384,6 @@ class Memory:
         if self.departures.was_invalidated(key):
             return "invalidated"
         return "evicted" if self.store.was_evicted(key) else "absent"
-
-    def _harvested(self, key: str, entry: Entry, hits: int) -> None:
-        self.counts.l1_hits += hits
-        entry.group.pattern.l1_hits += hits
-        if self.hot.holds(key):
-            self.hot.add(key, hits)
-        elif self._candidates is not None:
-            self._candidates.append((hits, key))
 
 
 def _shorten(entry: Entry, until: float) -> None:

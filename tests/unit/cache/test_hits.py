@@ -255,7 +255,7 @@ def test_hits_are_counted() -> None:
     cached = cache.cached()(one)
     for _ in range(4):
         cached(1)
-    cache.core.memory.walk()
+    cache.core.memory.tally.walk()
     assert cache.core.memory.counts.l1_hits == 3
 
 

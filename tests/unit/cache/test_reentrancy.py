@@ -248,7 +248,7 @@ def test_a_hit_in_the_midst_of_an_overwriting_counts_once() -> None:
         work = partial(cache.core.memory.store.put, "a", Entry(2, 1e12, 0, found.group))
         if not interrupted(work, hit, at):
             break
-        cache.core.memory.walk()
+        cache.core.memory.tally.walk()
         assert cache.core.memory.counts.l1_hits + found.hits // HIT == 3, at
         at += 1
     assert at > 3

@@ -52,7 +52,7 @@ class Feed:
 
     def _feed(self) -> None:
         memory, counts = self._core.memory, self._core.memory.counts
-        memory.tally()
+        memory.tally.take()
         if self._turns % _CHOOSE_EVERY == 0:
             self._timed = [key for key, _ in memory.hot.top(_TIMED_KEYS)]
         self._turns += 1

@@ -37,7 +37,7 @@ _MOST_SIZED: Final = 64
 def report_of(core: Core, warm_ups: tuple[WarmResult, ...]) -> CacheReport:
     """Put the report of a cache together."""
     memory, counts, below = core.memory, core.memory.counts, core.below
-    memory.walk()
+    memory.tally.walk()
     entries = memory.store.entries()
     patterns = _patterns(core, entries)
     hits, misses = counts.l1_hits + counts.hits, counts.misses

@@ -52,7 +52,7 @@ class Frequent:
     def learn(self) -> None:
         """Add the hits since last time to what is kept; raises OSError, L2Down."""
         memory, calls = self._core.memory, self._core.calls
-        memory.walk()
+        memory.tally.walk()
         if self._store is None:
             return
         counts = dict(memory.hot.top(_MOST_LEARNED))
