@@ -167,7 +167,7 @@ def in_turn(function: Callable[[Any], object], arguments: list[Any]) -> Callable
 
 
 def awaited_in_turn(
-    loop: Any,  # noqa: ANN401  an event loop
+    loop: Any,  # noqa: ANN401 - an event loop
     function: Callable[[Any], Awaitable[object]],
     arguments: list[Any],
 ) -> Callable[[], None]:

@@ -66,7 +66,7 @@ class Flight:
         await asyncio.sleep(max(0.0, at - time.perf_counter()))
         try:
             answer = str(await ask())
-        except Exception as exc:  # noqa: BLE001  peers raise what they like
+        except Exception as exc:  # noqa: BLE001 - peers raise what they like
             answer = type(exc).__name__
         self._note(at, answer)
 
@@ -78,7 +78,7 @@ class Flight:
 def _outcome(ask: Callable[[], object]) -> str:
     try:
         return str(ask())
-    except Exception as exc:  # noqa: BLE001  peers raise what they like
+    except Exception as exc:  # noqa: BLE001 - peers raise what they like
         return type(exc).__name__
 
 

@@ -41,7 +41,7 @@ class Workers:
         stdin.write(json.dumps({"deed": deed, **arguments}) + "\n")
         stdin.flush()
 
-    def answer(self, place: int) -> Any:  # noqa: ANN401  any JSON
+    def answer(self, place: int) -> Any:  # noqa: ANN401 - any JSON
         """Read what one says."""
         stdout = self._processes[place].stdout
         assert stdout is not None

@@ -67,7 +67,7 @@ class Bench:
     benchmark: BenchmarkFixture
     results: list[Result]
 
-    def compare(  # noqa: PLR0913  what a comparison consists of
+    def compare(  # noqa: PLR0913 - what a comparison consists of
         self,
         what: str,
         ours: Callable[[], object],

@@ -76,8 +76,8 @@ def test_propagation(bench: Bench, place: Place) -> None:
             )
             for number in range(WRITES):
                 value = number + entries
-                mine.append(_seen_after(ours, "row", lambda: cache.set("row", value)))  # noqa: B023
-                bares.append(_seen_after(theirs, "row", lambda: set_and_publish(value)))  # noqa: B023
+                mine.append(_seen_after(ours, "row", lambda: cache.set("row", value)))  # noqa: B023 - called before the next turn
+                bares.append(_seen_after(theirs, "row", lambda: set_and_publish(value)))  # noqa: B023 - called before the next turn
     bench.benchmark.pedantic(lambda: None)
     spreads = {name: Spread.of(samples) for name, samples in took.items()}
     few, many = ENTRIES
@@ -264,7 +264,7 @@ def _flask_caching(place: Place) -> bool:
     return held.get("k") == "old"
 
 
-def _awaited(place: Place, cache: Any, cached: Callable[[_Row], Awaitable[object]]) -> bool:  # noqa: ANN401
+def _awaited(place: Place, cache: Any, cached: Callable[[_Row], Awaitable[object]]) -> bool:  # noqa: ANN401 - whatever the peer is
     async def race() -> bool:
         row = _Row()
         task = asyncio.ensure_future(cached(row))

@@ -198,7 +198,7 @@ def _flask(url: str, _: Place) -> Callable[[], object]:
     return peers.flask_caching(url).memoize(timeout=60)(_load)
 
 
-def _awaited(make: Callable[[str], Callable[[], Awaitable[object]]]) -> Any:  # noqa: ANN401
+def _awaited(make: Callable[[str], Callable[[], Awaitable[object]]]) -> Any:  # noqa: ANN401 - whatever the peer is
     def prepared(url: str, place: Place) -> Callable[[], object]:
         function = make(url)
         return lambda: place.run(function())
@@ -255,7 +255,7 @@ def test_peers(
     def answered() -> None:
         try:
             ask()
-        except Exception as exc:  # noqa: BLE001  peers raise what they like
+        except Exception as exc:  # noqa: BLE001 - peers raise what they like
             ends.append(type(exc).__name__)
 
     ends: list[str] = []

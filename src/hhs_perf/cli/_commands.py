@@ -103,7 +103,7 @@ def hhs_perf(context: click.Context, *, debug: bool) -> None:
     callback=_check_timeout,
     help="Seconds to wait for the whole answer.",
 )
-def status(url: str, token: str | None, as_json: bool, timeout: float) -> int:  # noqa: FBT001
+def status(url: str, token: str | None, as_json: bool, timeout: float) -> int:  # noqa: FBT001 - click hands it over by name
     """Show SLAs and alerts of the application at URL.
 
     \b
@@ -124,7 +124,7 @@ def status(url: str, token: str | None, as_json: bool, timeout: float) -> int:  
 
 @hhs_perf.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, no table.")
-def settings(as_json: bool) -> None:  # noqa: FBT001
+def settings(as_json: bool) -> None:  # noqa: FBT001 - click hands it over by name
     """Show every setting: variable, value, source and meaning; secrets are masked.
 
     Mistakes are told as the application would tell them, those of the SLA file included.

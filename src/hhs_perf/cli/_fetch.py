@@ -32,7 +32,7 @@ class _AsTold(HTTPErrorProcessor):
     Redirects above all: the token would travel along, to whoever the server names.
     """
 
-    def http_response(self, request: Request, response: HTTPResponse) -> HTTPResponse:  # noqa: ARG002
+    def http_response(self, request: Request, response: HTTPResponse) -> HTTPResponse:  # noqa: ARG002 - urllib names the method
         """Give the answer as it came."""
         return response
 

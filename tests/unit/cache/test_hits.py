@@ -45,7 +45,7 @@ def mixed(a: int, /, b: int, c: int = 3, *, d: int, e: int = 5) -> Bound:
     return (a, b, c, d, e)
 
 
-def shadowing(type: int, held: int = 1, KeyError: int = 2) -> Bound:  # noqa: A002, N803
+def shadowing(type: int, held: int = 1, KeyError: int = 2) -> Bound:  # noqa: A002, N803 - such names are the point
     return (type, held, KeyError)
 
 

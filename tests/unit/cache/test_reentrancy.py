@@ -196,9 +196,9 @@ def test_what_a_signal_handler_makes_void_is_not_answered_afterwards(work: str, 
             cache.set("a", "old", tags=["t"])
         cache.invalidate(tags=["other"])
         works: dict[str, Callable[[], object]] = {
-            "get_or_load": lambda: cache.get_or_load("a", load, tags=["t"]),  # noqa: B023
-            "refresh": lambda: cache.refresh("a", load, tags=["t"]),  # noqa: B023
-            "get": lambda: cache.get("a"),  # noqa: B023
+            "get_or_load": lambda: cache.get_or_load("a", load, tags=["t"]),  # noqa: B023 - called before the next turn
+            "refresh": lambda: cache.refresh("a", load, tags=["t"]),  # noqa: B023 - called before the next turn
+            "get": lambda: cache.get("a"),  # noqa: B023 - called before the next turn
         }
         if not interrupted(works[work], change, at):
             break

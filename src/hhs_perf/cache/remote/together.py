@@ -41,13 +41,13 @@ class Together(Generic[Q, A]):
     async def ask(self, question: Q) -> A:
         """Give the answer to a question."""
         if self._is_busy:
-            return await self._wait((question,), is_one=True)  # type: ignore[no-any-return]
+            return await self._wait((question,), is_one=True)  # type: ignore[no-any-return]  # a future is untyped
         return await self._go_first(self._one(question))
 
     async def ask_many(self, questions: Sequence[Q]) -> Sequence[A]:
         """Give the answers to several questions, in their order."""
         if self._is_busy:
-            return await self._wait(questions, is_one=False)  # type: ignore[no-any-return]
+            return await self._wait(questions, is_one=False)  # type: ignore[no-any-return]  # a future is untyped
         return await self._go_first(self._many(questions))
 
     def _wait(self, questions: Sequence[Q], *, is_one: bool) -> asyncio.Future[Any]:

@@ -156,16 +156,16 @@ class S3FIFOCache(ScanStore[K], Cache[K, V]):
                 raise KeyError(f"{type(self).__name__} is empty")
             key, entry = leaving
             if entry.expires > now:
-                return key, entry.value  # type: ignore[return-value]
+                return key, entry.value  # type: ignore[return-value]  # an entry is untyped
 
     def setdefault(self, key: K, default: V | None = None) -> V:
         """Give the value under `key`, after keeping `default` there if there is none."""
         with self._guard.lock:
             found = self.get(key, _MISSING)
             if found is not _MISSING:
-                return found  # type: ignore[return-value]
-            self[key] = default  # type: ignore[assignment]
-            return default  # type: ignore[return-value]
+                return found  # type: ignore[return-value]  # an entry is untyped
+            self[key] = default  # type: ignore[assignment]  # an entry is untyped
+            return default  # type: ignore[return-value]  # an entry is untyped
 
     def clear(self) -> None:
         """Drop everything."""
@@ -178,7 +178,7 @@ class S3FIFOCache(ScanStore[K], Cache[K, V]):
             expired = [(key, entry) for key, entry in self.entries() if is_gone(entry, now)]
             for key, _ in expired:
                 self.remove(key)
-        return [(key, entry.value) for key, entry in expired]  # type: ignore[misc]
+        return [(key, entry.value) for key, entry in expired]  # type: ignore[misc]  # an entry is untyped
 
     def __copy__(self) -> S3FIFOCache[K, V]:
         """Give a cache that holds the same values."""
@@ -213,7 +213,7 @@ class S3FIFOCache(ScanStore[K], Cache[K, V]):
     def _size_of(self, key: K, entry: Entry) -> float:
         if self._weigh is not None:
             return self._weigh(key, entry)
-        size = self.getsizeof(entry.value)  # type: ignore[arg-type]
+        size = self.getsizeof(entry.value)  # type: ignore[arg-type]  # an entry is untyped
         if size < 0:
             raise ValueError("value size must be non-negative")
         return size
@@ -231,7 +231,7 @@ class _Items(ItemsView[K, V]):
     _mapping: S3FIFOCache[K, V]
 
     def __iter__(self) -> Iterator[tuple[K, V]]:
-        return iter([(key, entry.value) for key, entry in self._mapping.living()])  # type: ignore[misc]
+        return iter([(key, entry.value) for key, entry in self._mapping.living()])  # type: ignore[misc]  # an entry is untyped
 
 
 class _Values(ValuesView[V]):
@@ -240,4 +240,4 @@ class _Values(ValuesView[V]):
     _mapping: S3FIFOCache[object, V]
 
     def __iter__(self) -> Iterator[V]:
-        return iter([entry.value for _, entry in self._mapping.living()])  # type: ignore[misc]
+        return iter([entry.value for _, entry in self._mapping.living()])  # type: ignore[misc]  # an entry is untyped

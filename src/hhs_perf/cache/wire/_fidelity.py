@@ -85,9 +85,9 @@ def _is_alike(value: object, back: object, payload: bytes, read: ReadAs) -> bool
     # marshal takes exact built-in types only: no enums that are ints, no OrderedDict. One call
     # in C; a walk in Python takes five times as long.
     try:
-        marshalled = _marshalled(value, _WITHOUT_REFERENCES)  # type: ignore[arg-type]
+        marshalled = _marshalled(value, _WITHOUT_REFERENCES)  # type: ignore[arg-type]  # it raises for others
         # With a type 1 may come back as 1.0.
-        if read.typed and marshalled != _marshalled(back, _WITHOUT_REFERENCES):  # type: ignore[arg-type]
+        if read.typed and marshalled != _marshalled(back, _WITHOUT_REFERENCES):  # type: ignore[arg-type]  # it raises for others
             return False
     except ValueError:
         return False

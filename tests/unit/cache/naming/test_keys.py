@@ -132,7 +132,7 @@ def test_equal_values_of_different_types_have_different_keys() -> None:
         *({"a": 1, "b": 2}, {"a": {"b": 1}}, {"a: 1, b": 2}, [("a", 1)]),
         *(UUID(int=1), str(UUID(int=1)), Color.RED, Color.GREEN, Flags.A, Flags.A | Flags.B),
         *(Point(1, 2), Other(1, 2), Point, Other, int, bool, str),
-        *(dt.date(2025, 1, 2), dt.datetime(2025, 1, 2), dt.time(1), dt.timedelta(1)),  # noqa: DTZ001
+        *(dt.date(2025, 1, 2), dt.datetime(2025, 1, 2), dt.time(1), dt.timedelta(1)),  # noqa: DTZ001 - naive ones are the point
         dt.datetime(2025, 1, 2, tzinfo=dt.UTC),
         dt.datetime(2025, 1, 2, tzinfo=ZoneInfo("Europe/Paris")),
         dt.datetime(2025, 1, 2, tzinfo=ZoneInfo("Europe/Rome")),
