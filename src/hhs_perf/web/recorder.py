@@ -110,7 +110,6 @@ class RequestRecorder:
             route = scope.route
             if route is None:
                 route = scope.route = self.route_of(source) or UNMATCHED
-            # The property would cost a call.
             key = (route, scope.method, scope._kind, status)  # noqa: SLF001 - the property costs a call in each request
             take = self._takers.get(key) or self._make_taker(key)
             if not scope.streaming:
