@@ -26,16 +26,20 @@ for _bin in sorted(
 OLDEST = next((version for version in PYTHONS if shutil.which(f"python{version}")), PYTHONS[0])
 
 # What the oldest versions are tested with; `tdigest` would need a compiler.
-LOWEST = ("flask", "fastapi", "cli", "redis", "flask-caching", "embedded", "demo")
+LOWEST = ("flask", "fastapi", "cli", "redis", "flask-caching", "embedded", "demo", "postgres")
+
+# The newest release of the older of the two lines of SQLAlchemy that we support.
+SQLALCHEMY_20 = "sqlalchemy==2.0.58"
 
 nox.needs_version = ">=2026.10"
 nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.reuse_venv = "yes"
 nox.options.error_on_missing_interpreters = False  # a fresh Debian 12 has 3.11 alone
-nox.options.sessions = ["lint", "types", "tests", "lowest", "tdigest", "docs", "wheel"]
+nox.options.sessions = ["lint", "types", "tests", "lowest", "sql20", "tdigest", "docs", "wheel"]
 
 # What the host's own environment says must not reach the tests.
-for _name in [name for name in os.environ if name.startswith(("HHS_PERF_", "CACHE_", "REDIS_"))]:
+_OURS = ("HHS_PERF_", "CACHE_", "REDIS_", "DATABASE_", "DB_", "ENABLE_", "PG")
+for _name in [name for name in os.environ if name.startswith(_OURS)]:
     del os.environ[_name]
 
 
@@ -137,6 +141,23 @@ def lowest(session: nox.Session) -> None:
         ),
         *("--ignore-glob=*/test_accuracy.py", "--ignore-glob=*/test_cached_responses_servers.py"),
         *(session.posargs or existing("tests/unit", "tests/integration")),
+    )
+
+
+@nox.session(python=PYTHONS[0])
+def sql20(session: nox.Session) -> None:
+    """Whatever is about the database on the newest SQLAlchemy 2.0; ``tests`` has 2.1."""
+    install(session, "test")
+    session.install(SQLALCHEMY_20)
+    session.run(
+        "pytest",
+        *(
+            session.posargs
+            or [
+                *existing("tests/unit/database"),
+                *map(str, sorted(Path("tests").glob("*/test_database_*.py"))),
+            ]
+        ),
     )
 
 

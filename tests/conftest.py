@@ -12,6 +12,7 @@ from hypothesis import settings
 
 from hhs_perf.testing import FakeClock
 from tests.chaos_proxy import ChaosProxy
+from tests.postgres import Database, Postgres, StandbyPair
 from tests.servers import (
     SentinelSet,
     Server,
@@ -29,8 +30,13 @@ settings.load_profile("hhs_perf")
 
 _numbers = itertools.count(1)
 
-# The fixtures that start a server.
-_SERVERS = frozenset({"valkey", "redis7", "launch", "sentinel", "cluster_url", "tls_server"})
+# The fixtures that start a server; what asks for them, needs them too.
+_SERVERS = frozenset(
+    {
+        *("valkey", "redis7", "launch", "sentinel", "redis_cluster", "tls_server"),
+        *("postgres", "shared_standby", "fresh_standby", "fresh_postgres"),
+    }
+)
 # They are about the time that Redis is given by default.
 _ON_TIME = frozenset({"test_cache_chaos", "test_cache_blip", "test_arguments", "test_docs_cache"})
 
@@ -145,3 +151,47 @@ def tls_server() -> Iterator[TlsServer]:
     """A Redis that speaks TLS."""
     with run_tls() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL 18 that all tests share: use `fresh_postgres` for one to be killed."""
+    with Postgres() as server:
+        yield server
+
+
+@pytest.fixture
+def pg_database(postgres: Postgres) -> Iterator[Database]:
+    """An empty database of the test's own: `.url("psycopg")`, `.url("asyncpg")`, `.say(sql)`."""
+    database = postgres.database()
+    yield database
+    database.drop()
+
+
+@pytest.fixture
+def fresh_postgres() -> Iterator[Postgres]:
+    """A PostgreSQL of the test's own, to be killed or paused."""
+    with Postgres() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def shared_standby() -> Iterator[StandbyPair]:
+    """The pair behind `standby`."""
+    with StandbyPair() as pair:
+        yield pair
+
+
+@pytest.fixture
+def standby(shared_standby: StandbyPair) -> Iterator[StandbyPair]:
+    """A primary and its replica that all tests share; the replay may be paused, nothing else."""
+    yield shared_standby
+    shared_standby.resume()
+    shared_standby.wait_for_replay()
+
+
+@pytest.fixture
+def fresh_standby() -> Iterator[StandbyPair]:
+    """A primary and its replica of the test's own, to be killed, restarted or promoted."""
+    with StandbyPair() as pair:
+        yield pair

@@ -52,6 +52,11 @@ class InFlight:
         )
         return tuple(sorted(rows, key=lambda row: row.oldest))
 
+    def route_of(self, scope: RequestScope) -> str | None:
+        """Find out the route of a request under way, None for one that is not shown."""
+        route_of = self.held.get(scope)
+        return None if route_of is None else route_of(scope)
+
     def after_fork_in_child(self) -> None:
         """Forget the parent's requests."""
         self.held.clear()

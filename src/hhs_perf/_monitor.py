@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from ._clock import Clock
     from .cache import TieredCache
+    from .database import Database
     from .metrics import Reader
     from .sla import AlertRule, Sla, SlaVerdict
 
@@ -32,6 +33,8 @@ __all__ = ["Monitor"]
 
 _LOG: Final = logging.getLogger("hhs_perf")
 _TICK_EVERY: Final = 1.0
+# The collector that owns the name takes milliseconds to import.
+_QUERIES: Final = "db.query.duration"
 
 
 class Monitor:
@@ -90,9 +93,10 @@ class Monitor:
         for variable in self.settings.unknown:
             _LOG.warning("the variable %s means nothing to hhs_perf", variable)
         self._faults = Faults()
-        # Guards the five fields below.
+        # Guards the six fields below.
         self._lock = threading.Lock()
         self._cache: TieredCache | None = None
+        self._database: Database | None = None
         self.is_started = False
         self._was_closed = False
         self._advanced_at = -math.inf
@@ -150,6 +154,42 @@ class Monitor:
     def has_cache(self) -> bool:
         """Tell whether somebody has asked for the cache."""
         return self._cache is not None
+
+    @property
+    def database(self) -> Database:
+        """What sees the host's databases, made when it is first asked for.
+
+        Raises ConfigurationError where the extra `sql` is missing.
+        """
+        database = self._database
+        return database if database is not None else self._make_database()
+
+    @property
+    def has_database(self) -> bool:
+        """Tell whether somebody has asked for the database part."""
+        return self._database is not None
+
+    def _make_database(self) -> Database:
+        try:
+            from .database.database import Database  # noqa: PLC0415 - slow, and needs SQLAlchemy
+        except ModuleNotFoundError as exc:
+            if (exc.name or "").partition(".")[0] != "sqlalchemy":
+                raise
+            raise ConfigurationError.missing_extra("monitor.database", "sql") from exc
+        with self._lock:
+            database = self._database
+            if database is None:
+                database = Database(
+                    self.settings.database,
+                    metrics=self.metrics,
+                    clock=self.clock,
+                    timeline=self.timeline,
+                    faults=self._faults,
+                    route_of=self.in_flight.route_of,
+                )
+                self.metrics.feed_from(database.statements)
+                self._database = database
+        return database
 
     def _make_cache(self) -> TieredCache:
         from .cache.observed.feed import Feed  # noqa: PLC0415 - slow, and not everybody caches
@@ -271,6 +311,8 @@ class Monitor:
             self.metrics.flush()
         if self._cache is not None:
             self._cache.close()
+        if self._database is not None:
+            self._database.close()
         if first:
             self.plugins.shutdown()
 
@@ -291,8 +333,11 @@ class Monitor:
     def _tick(self) -> None:
         self.metrics.flush()
         self._advance_after(1)
+        if self._database is not None:
+            self._database.tick()
 
     def _count_thresholds(self) -> None:
+        self.metrics.count_at(_QUERIES, [("<=", self.settings.database.slow_query)])
         for metric, thresholds in sla_rooms.thresholds(self.slas, self.alerts.rules):
             self.metrics.count_at(metric, thresholds)
         for metric, tags in sla_rooms.totals(self.slas, self.alerts.rules):

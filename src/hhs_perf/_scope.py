@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, Literal, get_args
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
 __all__ = ["KINDS", "Kind", "RequestScope", "request_scope"]
 
@@ -22,16 +23,20 @@ class RequestScope:
     monotonic clock, `method` and `route` are filled in once known, and functions added to
     `at_response_start` are called once, with the mutable list of response headers as
     `(name, value)` pairs of str, just before the first byte leaves. `streaming` set before that
-    says that the response is a stream without end, judged to its first byte. `source` is what
+    says that the response is a stream without end, judged to its first byte. Functions added to
+    `at_end` are called once, with the scope, when the request is over; `queries` belongs to the
+    database part. `source` is what
     the server handed over, a WSGI environ or an ASGI scope; it is let go when the request ends
     and `is_open` turns False.
     """
 
     __slots__ = (
         "_kind",
+        "at_end",
         "at_response_start",
         "is_open",
         "method",
+        "queries",
         "route",
         "source",
         "started",
@@ -47,6 +52,13 @@ class RequestScope:
         self.route: str | None = None
         self._kind: Kind | None = None
         self.at_response_start: list[Callable[[list[tuple[str, str]]], None]] | None = None
+        self.at_end: list[Callable[[RequestScope], None]] | None = None
+        self.queries: Any = None
+
+    def runs_query(self) -> None:
+        """Say that a database was asked: the kind is `database` unless somebody says otherwise."""
+        if self._kind is None:
+            self._kind = "database"
 
     @property
     def kind(self) -> Kind:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 import attrs
 
@@ -18,18 +18,25 @@ if TYPE_CHECKING:
 __all__ = [
     "PREFIX",
     "DigestName",
+    "NPlusOneMode",
+    "QueryDetail",
     "as_boolean",
-    "as_digest",
+    "as_database_url",
+    "as_database_urls",
     "as_integer",
     "as_life",
     "as_mac_keys",
     "as_namespace",
+    "as_one_of",
     "as_path",
+    "as_recycle",
     "as_redis_url",
     "as_seconds",
     "as_tokens",
     "as_words",
     "hidden",
+    "masked_database_url",
+    "masked_database_urls",
     "masked_redis_url",
     "setting",
     "spellings",
@@ -37,10 +44,22 @@ __all__ = [
 
 V = TypeVar("V")
 DigestName = Literal["auto", "fastdigest", "tdigest"]
+QueryDetail = Literal["full", "timing"]
+NPlusOneMode = Literal["record", "warn", "raise", "off"]
 
 PREFIX: Final = "HHS_PERF_"
 _LONGEST_LIFE: Final = 30 * 86_400.0
-_NAMESPACE: Final = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"  # compiled when there is one to check
+# Expressions are compiled when there is a text to check.
+_NAMESPACE: Final = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
+# The grammar of `sqlalchemy.engine.make_url`, which takes any sign but '@' for one of a password.
+_DATABASE_URL: Final = (
+    r"(?P<dialect>[a-z]\w*(?:\+[a-z]\w*)?)://"
+    r"(?:(?P<username>[^:/]*)(?::(?P<password>[^@]*))?@)?"
+    r"(?P<host>\[[^/?\]]+\]|[^/:?@]+)?(?::(?P<port>[^/?@]*))?"
+    r"(?:/(?P<database>[^?]*))?(?:\?(?P<query>.*))?"
+)
+_MASKED_OPTION: Final = r"pass|pwd|secret|token|credential|key|odbc_connect"
+_HIDDEN: Final = "********"
 
 
 def setting(
@@ -125,11 +144,20 @@ def as_tokens(text: str) -> tuple[Token, ...]:
     return parse_tokens(text)
 
 
-def as_digest(text: str) -> DigestName:
-    """Read the name of a digest engine."""
-    if text not in ("auto", "fastdigest", "tdigest"):
-        raise ValueError(f"must be auto, fastdigest or tdigest, got {text!r}")
-    return cast("DigestName", text)
+def as_one_of(*words: str) -> Callable[[str], str]:
+    """Make a parser of one of two or more words."""
+
+    def parse(text: str) -> str:
+        if text not in words:
+            raise ValueError(f"must be {', '.join(words[:-1])} or {words[-1]}, got {text!r}")
+        return text
+
+    return parse
+
+
+def as_recycle(text: str) -> float:
+    """Read after how many seconds a connection is replaced: more than 0, or -1 for never."""
+    return -1.0 if text.strip() == "-1" else as_seconds(text)
 
 
 def as_namespace(text: str) -> str:
@@ -166,6 +194,77 @@ def masked_redis_url(url: str | None) -> str:
     return masked(url)
 
 
+def as_database_url(text: str) -> str:
+    """Check the form of a URL as SQLAlchemy takes it; no message holds a part of it."""
+    url = text.strip()
+    parts = _parts_of(url)
+    if parts is None:
+        raise ValueError(
+            "must be dialect[+driver]://[user[:password]@][host][:port][/database][?options];"
+            " '@' in a password is written %40"
+        )
+    port = parts["port"]
+    if port is not None and not re.fullmatch(r"[0-9]{1,5}", port):
+        raise ValueError("the port must be a whole number")
+    return url
+
+
+def as_database_urls(text: str) -> tuple[str, ...]:
+    """Read URLs between which there are commas; no message holds a part of them."""
+    urls = []
+    # A comma may also stand in a password, and between the hosts in the options of one URL.
+    entries = re.split(r",(?=\s*[A-Za-z]\w*(?:\+\w+)?://)", text)
+    for number, entry in enumerate(filter(None, (entry.strip(" ,") for entry in entries)), 1):
+        try:
+            url = as_database_url(entry)
+        except ValueError as exc:
+            raise ValueError(f"entry {number}: {exc}") from None
+        parts = _parts_of(url)
+        if parts is None or "," in (parts["database"] or ""):
+            raise ValueError(f"entry {number}: what follows a comma must begin with dialect://")
+        urls.append(url)
+    return tuple(urls)
+
+
+def masked_database_url(url: str | None) -> str:
+    """Write a database URL without its passwords, and one that cannot be read not at all."""
+    if url is None:
+        return ""
+    parts = _parts_of(url)
+    if parts is None:
+        return _HIDDEN
+    shown = url
+    # From the end, so that the places before it stay where they are.
+    if parts["query"]:
+        options = "&".join(map(_masked_option, parts["query"].split("&")))
+        shown = shown[: parts.start("query")] + options
+    if parts["password"]:
+        shown = shown[: parts.start("password")] + _HIDDEN + shown[parts.end("password") :]
+    return shown
+
+
+def masked_database_urls(urls: tuple[str, ...]) -> str:
+    """Write database URLs without their passwords."""
+    return ",".join(map(masked_database_url, urls))
+
+
+def _parts_of(url: str) -> re.Match[str] | None:
+    parts = re.fullmatch(_DATABASE_URL, url)
+    if parts is not None and parts["username"] is None and parts["host"]:
+        # A bare '@' in a password has moved the rest of the login into the name of the database.
+        return None if "@" in (parts["database"] or "") else parts
+    return parts
+
+
+def _masked_option(option: str) -> str:
+    from urllib.parse import unquote_plus  # noqa: PLC0415 - most URLs have no options
+
+    name, equals, value = option.partition("=")
+    if value and re.search(_MASKED_OPTION, unquote_plus(name), re.IGNORECASE):
+        return name + equals + _HIDDEN
+    return option
+
+
 def hidden(value: object) -> str:
     """Write that there is a value, and nothing of it."""
-    return "********" if value else ""
+    return _HIDDEN if value else ""

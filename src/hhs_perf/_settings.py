@@ -10,18 +10,25 @@ import attrs
 from ._setting_fields import (
     PREFIX,
     DigestName,
+    NPlusOneMode,
+    QueryDetail,
     as_boolean,
-    as_digest,
+    as_database_url,
+    as_database_urls,
     as_integer,
     as_life,
     as_mac_keys,
     as_namespace,
+    as_one_of,
     as_path,
+    as_recycle,
     as_redis_url,
     as_seconds,
     as_tokens,
     as_words,
     hidden,
+    masked_database_url,
+    masked_database_urls,
     masked_redis_url,
     setting,
     spellings,
@@ -38,10 +45,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CacheSettings",
+    "DatabaseSettings",
     "DigestName",
     "EvaluationSettings",
     "MetricsSettings",
+    "NPlusOneMode",
     "PluginSettings",
+    "QueryDetail",
     "RedisSettings",
     "Settings",
     "Source",
@@ -69,7 +79,10 @@ class MetricsSettings:
     """How observations are kept."""
 
     digest: DigestName = setting(
-        "HHS_PERF_DIGEST", as_digest, "auto", "t-digest engine: auto, fastdigest or tdigest"
+        "HHS_PERF_DIGEST",
+        as_one_of("auto", "fastdigest", "tdigest"),
+        "auto",
+        "t-digest engine: auto, fastdigest or tdigest",
     )
     max_series: int = setting(
         "HHS_PERF_MAX_SERIES", as_integer(1), 2000, "most series held; what is past it is `other`"
@@ -192,6 +205,83 @@ class CacheSettings:
 
 
 @attrs.frozen(kw_only=True)
+class DatabaseSettings:
+    """How the database is reached, and what is told of its queries."""
+
+    url: str | None = setting(
+        "DATABASE_URL",
+        as_database_url,
+        None,
+        "URL of the database, as SQLAlchemy takes it",
+        mask=masked_database_url,
+    )
+    read_replica_urls: tuple[str, ...] = setting(
+        "DATABASE_READ_REPLICA_URL",
+        as_database_urls,
+        (),
+        "URLs of read replicas, comma-separated",
+        mask=masked_database_urls,
+    )
+    read_replica: bool = setting(
+        "ENABLE_READ_REPLICA", as_boolean, False, "true lets reads go to the replicas"
+    )
+    pool_size: int = setting(
+        "DB_POOL_SIZE", as_integer(0), 10, "connections that a pool keeps; 0: without limit"
+    )
+    max_overflow: int = setting(
+        "DB_MAX_OVERFLOW",
+        as_integer(-1),
+        20,
+        "connections that a pool may open above those; -1: without limit",
+    )
+    pool_timeout: float = setting(
+        "DB_POOL_TIMEOUT", as_seconds, 30.0, "seconds to wait for a connection of the pool"
+    )
+    pool_recycle: float = setting(
+        "DB_POOL_RECYCLE",
+        as_recycle,
+        3600.0,
+        "seconds after which a connection is replaced; -1: never",
+    )
+    slow_query: float = setting(
+        "HHS_PERF_SLOW_QUERY", as_seconds, 0.1, "seconds from which on a query is slow"
+    )
+    profiling: bool = setting(
+        "ENABLE_QUERY_PROFILING", as_boolean, False, "true keeps the queries of each request"
+    )
+    query_detail: QueryDetail = setting(
+        "HHS_PERF_QUERY_DETAIL",
+        as_one_of("full", "timing"),
+        "full",
+        "what is seen of a query: full, or timing alone",
+    )
+    n_plus_one: NPlusOneMode = setting(
+        "HHS_PERF_N_PLUS_ONE",
+        as_one_of("record", "warn", "raise", "off"),
+        "record",
+        "what an N+1 pattern leads to: record, warn, raise or off",
+    )
+    held_too_long: float = setting(
+        "HHS_PERF_DB_HELD_TOO_LONG",
+        as_seconds,
+        30.0,
+        "seconds after which the holder of a connection is named",
+    )
+    replica_max_lag: float = setting(
+        "HHS_PERF_REPLICA_MAX_LAG",
+        as_seconds,
+        1.0,
+        "seconds that a replica may lag behind and still be read from",
+    )
+    replica_probe_every: float = setting(
+        "HHS_PERF_REPLICA_PROBE_EVERY",
+        as_seconds,
+        1.0,
+        "seconds between two looks at each replica",
+    )
+
+
+@attrs.frozen(kw_only=True)
 class Settings:
     """All settings of one monitor."""
 
@@ -207,6 +297,7 @@ class Settings:
     plugins: PluginSettings = attrs.field(factory=PluginSettings)
     redis: RedisSettings = attrs.field(factory=RedisSettings)
     cache: CacheSettings = attrs.field(factory=CacheSettings)
+    database: DatabaseSettings = attrs.field(factory=DatabaseSettings)
     unknown: tuple[str, ...] = ()
     """Variables that start with HHS_PERF_ and mean nothing: most often, misspelt ones."""
     sources: Mapping[str, Source] = attrs.field(factory=dict, repr=False, eq=False)
@@ -236,6 +327,7 @@ _GROUPS: Final[Mapping[str, type]] = {
     "plugins": PluginSettings,
     "redis": RedisSettings,
     "cache": CacheSettings,
+    "database": DatabaseSettings,
 }
 
 

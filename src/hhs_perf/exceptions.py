@@ -12,6 +12,10 @@ HhsPerfError
 │  ├─ CacheKeyError(TypeError)       no unambiguous key can be made of the arguments
 │  ├─ CacheReentrancyError(RuntimeError)   a loader waits for itself
 │  └─ CacheTimeoutError(TimeoutError)      the hard time-out of a load is over
+├─ DatabaseError
+│  ├─ NPlusOneError(RuntimeError)    one query for each row of another, where that was to raise
+│  └─ ReplicaError
+│     └─ ReadOnlyError(RuntimeError)   a write inside of read_only()
 └─ PluginError
 ```
 
@@ -33,9 +37,13 @@ __all__ = [
     "CacheReentrancyError",
     "CacheTimeoutError",
     "ConfigurationError",
+    "DatabaseError",
     "HhsPerfError",
     "MetricKindError",
+    "NPlusOneError",
     "PluginError",
+    "ReadOnlyError",
+    "ReplicaError",
     "UnknownSlaError",
     "UnknownWindowError",
 ]
@@ -136,6 +144,26 @@ class CacheTimeoutError(CacheError, TimeoutError):
         self.key = key
         self.seconds = seconds
         super().__init__(f"loading {key!r} took longer than {seconds:g} s")
+
+
+class DatabaseError(HhsPerfError):
+    """Base of what the database part raises; the cause is chained."""
+
+
+class NPlusOneError(DatabaseError, RuntimeError):
+    """N+1 queries were found where they are to raise; `finding` tells line and way out."""
+
+    def __init__(self, finding: object) -> None:
+        self.finding = finding
+        super().__init__(str(finding))
+
+
+class ReplicaError(DatabaseError):
+    """Read replicas cannot be used as they are set up."""
+
+
+class ReadOnlyError(ReplicaError, RuntimeError):
+    """A write was tried inside of `read_only()`."""
 
 
 class PluginError(HhsPerfError):

@@ -27,7 +27,10 @@ from tests.web_calls import Answer, call_asgi, call_wsgi, counted, quiet_monitor
 VIEWER = {"authorization": "Bearer a-viewers-secret"}
 ADMIN = {"authorization": "Bearer an-admins-secret"}
 TOKENS = {"HHS_PERF_TOKENS": "viewer:a-viewers-secret,admin:an-admins-secret"}
-PATHS = ("", "/", "/sla", "/sla/", "/alerts", "/cache", "/settings", "/dashboard", "/dashboard/")
+PATHS = (
+    *("", "/", "/sla", "/sla/", "/alerts", "/cache", "/database", "/database/", "/settings"),
+    *("/database/profile", "/dashboard", "/dashboard/"),
+)
 METHODS = ("GET", "HEAD", "OPTIONS", "POST", "DELETE", "FAKE")
 
 
@@ -345,6 +348,8 @@ def test_the_routes_stand_in_fastapis_openapi() -> None:
         "/api/performance/sla",
         "/api/performance/alerts",
         "/api/performance/cache",
+        "/api/performance/database",
+        "/api/performance/database/profile",
         "/api/performance/settings",
         "/api/performance/dashboard",
     }

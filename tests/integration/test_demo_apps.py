@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import inspect
 import io
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -33,9 +35,19 @@ class Get:
         return self.ask(path)
 
 
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database file to copy: filling one takes a while."""
+    path = tmp_path_factory.mktemp("filled") / "accounts.sqlite3"
+    Figures.create(path).close()
+    return path
+
+
 @pytest.fixture
-def figures(tmp_path: Path) -> Iterator[Figures]:
-    made = Figures.create(tmp_path / "accounts.sqlite3")
+def figures(filled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Figures]:
+    path = shutil.copy(filled, tmp_path / "accounts.sqlite3")
+    monkeypatch.setenv("DATABASE_URL", f"sqlite:///{path}")
+    made = Figures.from_env()
     yield made
     made.close()
 
@@ -67,6 +79,7 @@ def get(
     request: pytest.FixtureRequest, figures: Figures, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Get]:
     monkeypatch.setenv("HHS_PERF_TOKENS", f"viewer:test={TOKEN}")
+    monkeypatch.setenv("ENABLE_QUERY_PROFILING", "true")
     monkeypatch.delenv("REDIS_URL", raising=False)
     get = request.param(figures)
     yield get
@@ -136,7 +149,8 @@ def test_the_broken_view_is_a_server_error(get: Get) -> None:
 def test_requests_are_of_the_kind_that_answered_them(get: Get) -> None:
     """The database the first time, the cache from then on; the history is never cached."""
     get.monitor.cache.warm_now("summary", "top accounts")
-    for path in ("summary", "accounts/1/history", "export", "events", "broken", "slow"):
+    once = ("summary", "accounts/1/history", "export", "events", "broken", "slow")
+    for path in (*once, "organizations", "mentions"):
         get(f"/api/{path}")
     for _ in range(2):
         get("/api/accounts?limit=7")
@@ -149,6 +163,8 @@ def test_requests_are_of_the_kind_that_answered_them(get: Get) -> None:
         ("history", "database"): 1,
         ("export", "database"): 1,
         ("events", "database"): 1,
+        ("organizations", "database"): 1,
+        ("mentions", "database"): 1,
         ("slow", "uncached"): 1,
         ("broken", "uncached"): 1,
     }
@@ -181,3 +197,67 @@ def test_that_there_is_no_account_is_kept_as_well(get: Get) -> None:
     assert [get("/api/accounts/1000")[0] for _ in range(3)] == [404] * 3
     cache = read(get("/api/performance"))["cache"]
     assert (cache["hits"], cache["misses"]) == (2, 1)
+
+
+def lines_of(method: Callable[..., object]) -> range:
+    source, first = inspect.getsourcelines(method)
+    return range(first, first + len(source))
+
+
+def is_in(line: dict[str, Any], method: Callable[..., object]) -> bool:
+    place = (Path(line["file"]).resolve(), line["function"])
+    expected = (Path(inspect.getfile(method)).resolve(), method.__qualname__)
+    return place == expected and line["line"] in lines_of(method)
+
+
+def text_at(line: dict[str, Any]) -> str:
+    return Path(line["file"]).read_text(encoding="utf-8").splitlines()[line["line"] - 1].strip()
+
+
+def test_the_three_deliberate_faults_are_named_with_file_and_line(get: Get) -> None:
+    """And no other: an N+1 view, a slow query, and the index that it lacks."""
+    for path in ("organizations", "mentions", "accounts/1/history", "events"):
+        assert get(f"/api/{path}")[0] == 200
+    get.monitor.database.look_closer()
+    body = read(get("/api/performance/database"))
+
+    [found] = body["n_plus_one"]
+    assert (found["kind"], found["advice"]) == ("lazy", "selectinload(Account.snapshots)")
+    assert (found["most"], found["times"]) == (43, 1)
+    assert is_in(found["line"], Figures.organizations)
+    assert text_at(found["line"]) == "newest, *_, oldest = account.snapshots"
+
+    slow = max(body["slow_latest"], key=lambda each: each["seconds"])
+    assert slow["statement"].startswith("SELECT fact_mention ")
+    assert slow["seconds"] > body["slow_query"] == 0.1
+    assert slow["route"] == "/api/mentions"
+    assert is_in(slow["line"], Figures.mentions)
+    assert text_at(slow["line"]) == "rows = connection.execute(query).mappings().all()"
+    assert "SCAN fact_mention" in slow["plan"]["text"]
+
+    [database] = body["indexes"]
+    [index] = database["advice"]
+    assert (index["table"], index["columns"]) == ("fact_mention", ["account_key"])
+    assert index["statements"] == [slow["statement"]]
+    assert index["line"] == slow["line"]
+    assert index["gain"] > 2
+    assert index["migration"] == (
+        'op.create_index("ix_fact_mention_account_key", "fact_mention", ["account_key"])'
+    )
+    assert {"n-plus-one", "missing-index"} <= {each["rule"] for each in body["advice"]}
+
+
+def test_what_the_faults_ask_for_is_right(figures: Figures) -> None:
+    """With the index the database no longer reads all mentions, and the answer is the same."""
+    before = figures.mentions(20)
+    with figures._engine.begin() as connection:
+        connection.exec_driver_sql(
+            "CREATE INDEX ix_fact_mention_account_key ON fact_mention (account_key)"
+        )
+    assert figures.mentions(20) == before
+
+
+def test_the_queries_of_a_request_are_kept_in_development(get: Get) -> None:
+    get("/api/organizations")
+    [profile] = get.monitor.database.profiles.latest()
+    assert len(profile.queries) + profile.left_out == 44

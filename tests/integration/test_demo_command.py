@@ -12,7 +12,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import attrs
 import httpx
@@ -90,7 +90,26 @@ def test_counts_equal_what_the_clients_sent(
     assert 0 <= cache["hits"] + cache["misses"] - lookups <= 15
     assert cache["hits"] > lookups / 2
     assert None not in (cache["l1_hit_rate"], cache["l2_hit_rate"])
+    check_database(json.loads(shown)["database"])
     assert list(tmp_path.iterdir()) == []
+
+
+def check_database(database: dict[str, Any]) -> None:
+    """The faults that the demo's queries have on purpose are named, with their lines."""
+    assert database["count"] > 100
+    assert database["p95"] > 0
+    assert database["slow"] >= 1
+    [found] = database["n_plus_one"]
+    assert found["advice"] == "selectinload(Account.snapshots)"
+    [indexes] = database["indexes"]
+    [index] = indexes["advice"]
+    assert index["migration"] == (
+        'op.create_index("ix_fact_mention_account_key", "fact_mention", ["account_key"])'
+    )
+    for line in (found["line"], index["line"]):
+        assert line["file"].endswith("hhs_perf/demo/queries.py")
+    place = f"{index['line']['file']}:{index['line']['line']}"
+    assert place in {slow["line"] for slow in database["slow_latest"]}
 
 
 @attrs.frozen
@@ -114,18 +133,19 @@ class Demo:
 @pytest.fixture(params=FRAMEWORKS)
 def demo(request: pytest.FixtureRequest, environment: dict[str, str]) -> Iterator[Demo]:
     """A demo that goes on serving."""
-    yield from serving(environment, request.param)
+    yield from serving(environment, request.param, requests=40)
 
 
-def serving(environment: dict[str, str], framework: str) -> Iterator[Demo]:
-    options = ("--requests", "40", "--port", "0", "--framework", framework)
+def serving(environment: dict[str, str], framework: str, *, requests: int = 4) -> Iterator[Demo]:
+    """Serve after some requests; with less than ten nothing slow is among them."""
+    options = ("--requests", str(requests), "--port", "0", "--framework", framework)
     with start(environment, *options) as process:
         try:
             lines = []
             assert process.stdout
             for line in process.stdout:
                 lines.append(line)
-                if line.startswith("curl") and line.endswith("/cache\n"):
+                if line.startswith("curl") and line.endswith("/database\n"):
                     break
             else:
                 assert process.stderr
@@ -155,10 +175,11 @@ def fetch(line: str) -> str:
 def test_it_goes_on_serving_what_it_shows(demo: Demo) -> None:
     """The lines shown and the guide's work as they are, so does `status`; all need the token."""
     assert httpx.get(demo.url, trust_env=False).status_code == 401
-    for section in ("Routes", "Cache", "Warm-ups", "SLAs", "All 40 requests were counted"):
+    tables = ("Routes", "Cache", "Database", "What slows the database", "Warm-ups", "SLAs")
+    for section in (*tables, "All 40 requests were counted"):
         assert section in demo.shown
     shown = [line for line in demo.shown.splitlines() if line.startswith("curl")]
-    assert len(shown) == 4
+    assert len(shown) == 5
     port = httpx.URL(demo.url).port
     guide = [
         line.replace("<token>", demo.token).replace(":5000", f":{port}") for line in CURL_LINES
@@ -334,7 +355,7 @@ def test_it_ends_clean_when_its_server_is_told_to(
 
 def l2_of(environment: dict[str, str]) -> tuple[str, str]:
     """Run the demo; give what it says of L2, and all that it shows."""
-    status, shown, complaints = run(environment, "--requests", "100", "--exit", "--port", "0")
+    status, shown, complaints = run(environment, "--requests", "9", "--exit", "--port", "0")
     assert (status, complaints) == (0, "")
     [line] = [line for line in shown.splitlines() if line.startswith(("L2 is", "L1 alone"))]
     return line.strip(), shown
@@ -390,7 +411,7 @@ def test_a_server_that_is_not_there_keeps_the_demo_from_nothing(
         "L1 alone: redis://127.0.0.1:1/0, from the environment, cannot be used: "
     )
     assert "onnect" in line
-    assert "All 100 requests were counted" in shown
+    assert "All 9 requests were counted" in shown
 
 
 def test_a_password_that_is_refused_is_told(
@@ -402,4 +423,4 @@ def test_a_password_that_is_refused_is_told(
     assert line.startswith(f"L1 alone: redis://:********@127.0.0.1:{server.port}/0, ")
     assert "password" in line.partition("cannot be used: ")[2]
     assert "falsch" not in shown
-    assert "All 100 requests were counted" in shown
+    assert "All 9 requests were counted" in shown

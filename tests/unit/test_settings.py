@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import attrs
@@ -228,3 +230,129 @@ def test_mac_keys_keep_their_order_and_an_id_stands_once() -> None:
     ]
     with pytest.raises(ConfigurationError, match="'k1' stands twice"):
         Settings.from_env({"HHS_PERF_CACHE_MAC_KEYS": f"k1:{secrets[0]},k1:{secrets[1]}"})
+
+
+def test_the_database_has_the_defaults_of_the_guide() -> None:
+    database = Settings.from_env({}).database
+    assert (database.url, database.read_replica_urls, database.read_replica) == (None, (), False)
+    assert (database.pool_size, database.max_overflow) == (10, 20)
+    assert (database.pool_timeout, database.pool_recycle) == (30.0, 3600.0)
+    assert (database.slow_query, database.profiling, database.query_detail) == (0.1, False, "full")
+    assert (database.n_plus_one, database.held_too_long) == ("record", 30.0)
+    assert (database.replica_max_lag, database.replica_probe_every) == (1.0, 1.0)
+
+
+@pytest.mark.parametrize("prefix", ["", "HHS_PERF_"])
+@pytest.mark.parametrize(
+    ("variable", "text", "moved"),
+    [
+        ("DATABASE_URL", " sqlite:///shop.db ", {"url": "sqlite:///shop.db"}),
+        ("DATABASE_READ_REPLICA_URL", "sqlite://", {"read_replica_urls": ("sqlite://",)}),
+        ("ENABLE_READ_REPLICA", "true", {"read_replica": True}),
+        ("DB_POOL_SIZE", "0", {"pool_size": 0}),
+        ("DB_MAX_OVERFLOW", "-1", {"max_overflow": -1}),
+        ("DB_POOL_TIMEOUT", "0.5", {"pool_timeout": 0.5}),
+        ("DB_POOL_RECYCLE", "-1", {"pool_recycle": -1.0}),
+        ("DB_POOL_RECYCLE", "60", {"pool_recycle": 60.0}),
+        ("ENABLE_QUERY_PROFILING", "on", {"profiling": True}),
+    ],
+)
+def test_each_variable_of_the_guide_moves_one_field_of_the_database(
+    prefix: str, variable: str, text: str, moved: dict[str, object]
+) -> None:
+    settings = Settings.from_env({prefix + variable: text})
+    assert settings == attrs.evolve(Settings(), database=attrs.evolve(Settings().database, **moved))
+
+
+def test_mistakes_about_the_database_are_told_together() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        Settings.from_env(
+            {
+                "DB_POOL_SIZE": "-1",
+                "DB_MAX_OVERFLOW": "-2",
+                "HHS_PERF_DB_POOL_RECYCLE": "0",
+                "HHS_PERF_QUERY_DETAIL": "some",
+                "HHS_PERF_N_PLUS_ONE": "shout",
+            }
+        )
+    assert caught.value.problems == (
+        "DB_POOL_SIZE: must be at least 0, got -1",
+        "DB_MAX_OVERFLOW: must be at least -1, got -2",
+        "HHS_PERF_DB_POOL_RECYCLE: must be more than 0 seconds and finite, got 0",
+        "HHS_PERF_QUERY_DETAIL: must be full or timing, got 'some'",
+        "HHS_PERF_N_PLUS_ONE: must be record, warn, raise or off, got 'shout'",
+    )
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("sqlite://", "sqlite://"),
+        ("sqlite:////srv/a@b:c.db", "sqlite:////srv/a@b:c.db"),
+        ("postgresql://ops@db/shop", "postgresql://ops@db/shop"),
+        ("postgresql://ops:s3cret@[::1]:5432/shop", "postgresql://ops:********@[::1]:5432/shop"),
+        ("postgresql://o:s3/c:r?e#t@db/shop?a=b", "postgresql://o:********@db/shop?a=b"),
+        ("postgresql://o:s3%40cret@/shop?host=/run", "postgresql://o:********@/shop?host=/run"),
+        (
+            "mysql+asyncmy://db/shop?ssl_ca=/ca&sslPassword=s3cret&p%61sswd=s3cret&charset=utf8",
+            "mysql+asyncmy://db/shop?ssl_ca=/ca&sslPassword=********&p%61sswd=********&charset=utf8",
+        ),
+        ("mssql+pyodbc:///?odbc_connect=PWD%3Ds3cret", "mssql+pyodbc:///?odbc_connect=********"),
+    ],
+)
+def test_the_password_of_a_database_is_masked_wherever_settings_are_shown(
+    url: str, shown: str
+) -> None:
+    environ = {"DATABASE_URL": url, "DATABASE_READ_REPLICA_URL": f"{url}, {url}"}
+    settings = Settings.from_env(environ)
+    assert settings.database.url == url
+    assert settings.database.read_replica_urls == (url, url)
+    rows = {row.variable: row.value for row in describe(settings)}
+    assert rows["DATABASE_URL"] == shown
+    assert rows["DATABASE_READ_REPLICA_URL"] == f"{shown},{shown}"
+    assert shown in repr(settings)
+    assert url == shown or url not in repr(settings)
+
+
+def test_a_comma_separates_replicas_only_where_a_url_follows() -> None:
+    hosts = "postgresql://o:a,b@/shop?host=one:1,two:2"
+    found = Settings.from_env({"DATABASE_READ_REPLICA_URL": f" {hosts} , sqlite:///x.db, "})
+    assert found.database.read_replica_urls == (hosts, "sqlite:///x.db")
+
+
+@pytest.mark.parametrize("variable", ["DATABASE_URL", "HHS_PERF_DATABASE_READ_REPLICA_URL"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "s3cret",
+        "s3cret@db:5432/shop",
+        "://o:s3cret@db/shop",
+        "jdbc:postgresql://o:s3cret@db/shop",
+        "postgresql:/o:s3cret@db/shop",
+        "postgresql://o:s3@cret@db/shop",
+        "postgresql://o:3/s3@cret@db/shop",
+        "postgresql://db:s3cret/shop",
+        "postgresql://db:/s3cret",
+    ],
+)
+def test_a_bad_database_url_is_told_without_any_of_its_text(variable: str, url: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"^{variable}: ") as caught:
+        Settings.from_env({variable: url})
+    assert "s3" not in str(caught.value)
+    assert "cret" not in str(caught.value)
+
+
+def test_a_replica_without_a_scheme_is_not_taken_for_a_part_of_the_one_before() -> None:
+    with pytest.raises(ConfigurationError, match="entry 1: what follows a comma"):
+        Settings.from_env({"DATABASE_READ_REPLICA_URL": "postgresql://one/shop,two/shop"})
+    with pytest.raises(ConfigurationError, match="entry 2: must be dialect"):
+        Settings.from_env({"DATABASE_READ_REPLICA_URL": "sqlite://,postgresql://o:a@b@c/shop"})
+
+
+def test_reading_a_database_url_does_not_load_sqlalchemy() -> None:
+    code = (
+        "import sys; from hhs_perf import Settings;"
+        "Settings.from_env({'DATABASE_URL': 'postgresql://a:b@c/d?password=e'});"
+        "assert 'sqlalchemy' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -13,6 +13,7 @@ from . import _exits
 from ._cache import cache
 from ._console import console, plain, write_json
 from ._fetch import address_of, fetch
+from ._partitions import partitions
 from ._report import read_report, shown_parts, verdict
 from ._settings import settings_json, settings_table
 from ._tables import alert_table, sla_table
@@ -143,6 +144,7 @@ def settings(as_json: bool) -> None:  # noqa: FBT001 - click hands it over by na
 
 
 hhs_perf.add_command(cache)
+hhs_perf.add_command(partitions)
 
 
 @hhs_perf.command()

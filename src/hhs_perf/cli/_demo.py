@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import signal
 import sys
@@ -16,6 +17,7 @@ from ..exceptions import ConfigurationError
 from . import _exits
 from ._cache_report import level_table, read_cache_report, warm_up_table
 from ._console import console, plain
+from ._database_report import fault_table, parts_for_json, query_table, read_database_report
 from ._report import read_report
 from ._tables import alert_table, route_table, sla_table
 
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
 __all__ = ["run_demo"]
 
 _LOG: Final = logging.getLogger("hhs_perf.cli")
-_PATHS: Final = ("", "/sla", "/alerts", "/cache")
+_PATHS: Final = ("", "/sla", "/alerts", "/cache", "/database")
 
 
 class _Terminated(BaseException):
@@ -112,7 +114,7 @@ def _show(outcome: Outcome, l2: str, *, as_json: bool) -> None:
     for difference in outcome.differences:
         click.echo(f"hhs-perf: miscounted {plain(difference)}", err=True)
     if as_json:
-        sys.stdout.write(outcome.body.decode() + "\n")
+        sys.stdout.write(_whole(outcome) + "\n")
         sys.stdout.flush()
         return
     report, cache = read_report(outcome.body), read_cache_report(outcome.cache)
@@ -120,13 +122,28 @@ def _show(outcome: Outcome, l2: str, *, as_json: bool) -> None:
     screen.print(route_table(report, screen.width), "")
     screen.print(level_table(cache))
     screen.print(f"{l2}.\n")
-    for table in (warm_up_table(cache), sla_table(report), alert_table(report, screen.width)):
+    database = read_database_report(outcome.database)
+    for table in (
+        query_table(database),
+        fault_table(database),
+        warm_up_table(cache),
+        sla_table(report),
+        alert_table(report, screen.width),
+    ):
         screen.print(table, "")
     if not outcome.differences:
         screen.print(
             f"All {sum(route.count for route in report.api.routes):,} requests were counted, "
-            "route by route, errors included, and so were all lookups in the cache."
+            "route by route, errors included, and so were all lookups in the cache, and all "
+            "queries of the routes that do not ask it."
         )
+
+
+def _whole(outcome: Outcome) -> str:
+    """Write the summary, with what the database's own body says of faults among its figures."""
+    body = json.loads(outcome.body)
+    body["database"] |= parts_for_json(outcome.database)
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":"))
 
 
 def _serve_on(server: DemoServer, *, as_json: bool) -> None:

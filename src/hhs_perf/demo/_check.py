@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from threading import Event
 from typing import TYPE_CHECKING, Final
 
@@ -9,7 +10,7 @@ import attrs
 import msgspec
 
 from .._clock import SystemClock
-from ._traffic import Endpoint, Sent, asks_cache
+from ._traffic import Endpoint, Sent, asks_cache, queries_of
 from .cached import PAGES, PLATFORMS, TOP
 
 if TYPE_CHECKING:
@@ -17,9 +18,12 @@ if TYPE_CHECKING:
 
     from ._server import DemoServer
 
-__all__ = ["Outcome", "differences", "settle"]
+__all__ = ["Outcome", "differences", "query_differences", "settle"]
 
 _SETTLE_WITHIN: Final = 10.0
+# A first look at what is slow comes after some seconds, the next one ten seconds later.
+_LOOKED_WITHIN: Final = 20.0
+_LOOKED_AT: Final = "/api/mentions"
 _ASK_EVERY: Final = 0.1
 _WARMED: Final = 1 + PAGES + len(PLATFORMS) + TOP
 # More than there are clients, and than there are pages of a list.
@@ -55,14 +59,42 @@ class _Body:
 
 
 @attrs.frozen(kw_only=True)
+class _Asking:
+    route: str
+    count: int
+
+
+@attrs.frozen(kw_only=True)
+class _Statement:
+    routes: tuple[_Asking, ...]
+
+
+@attrs.frozen(kw_only=True)
+class _SinceStart:
+    statements: tuple[_Statement, ...] = ()
+
+
+@attrs.frozen(kw_only=True)
+class _Indexes:
+    advice: tuple[object, ...] = ()
+
+
+@attrs.frozen(kw_only=True)
+class _Database:
+    since_start: _SinceStart | None
+    indexes: tuple[_Indexes, ...] = ()
+
+
+@attrs.frozen(kw_only=True)
 class Outcome:
-    """The bodies of `/api/performance` and `/cache` after the traffic.
+    """The bodies of `/api/performance`, `/cache` and `/database` after the traffic.
 
     `differences` tells where they differ from what was sent.
     """
 
     body: bytes
     cache: bytes
+    database: bytes
     differences: tuple[str, ...]
 
 
@@ -70,6 +102,7 @@ def settle(server: DemoServer, sent: Mapping[Endpoint, Sent], lasted: float) -> 
     """Ask the server until it has counted all that was sent, for ten seconds at most.
 
     A server counts a request after its last byte has left, so the clients can be ahead of it.
+    Then wait for what it says of indexes, if a slow query was sent; without is no difference.
     `lasted` is how many seconds the sending took: the window looked back on must hold it.
     """
     window = next((name for name, longest in _WINDOWS if lasted < longest), "24h")
@@ -78,11 +111,18 @@ def settle(server: DemoServer, sent: Mapping[Endpoint, Sent], lasted: float) -> 
     pause = Event()
     while True:
         body = server.performance(window)
-        found = differences(body, sent)
+        database = server.performance(window, "/database")
+        found = (*differences(body, sent), *query_differences(database, sent))
         if not found or clock.monotonic() > deadline:
-            cache = server.performance(window, "/cache")
-            return Outcome(body=body, cache=cache, differences=found)
+            break
         pause.wait(_ASK_EVERY)
+    deadline = clock.monotonic() + _LOOKED_WITHIN
+    is_slow = any(endpoint.route == _LOOKED_AT for endpoint in sent)
+    while is_slow and not _names_an_index(database) and clock.monotonic() < deadline:
+        pause.wait(_ASK_EVERY)
+        database = server.performance(window, "/database")
+    cache = server.performance(window, "/cache")
+    return Outcome(body=body, cache=cache, database=database, differences=found)
 
 
 def differences(body: bytes, sent: Mapping[Endpoint, Sent]) -> tuple[str, ...]:
@@ -108,6 +148,33 @@ def differences(body: bytes, sent: Mapping[Endpoint, Sent]) -> tuple[str, ...]:
         if ours != theirs
     )
     return (*of_routes, *_of_cache(read.cache, sent))
+
+
+def query_differences(body: bytes, sent: Mapping[Endpoint, Sent]) -> tuple[str, ...]:
+    """Compare a body of `/database` with the queries of what was sent, route by route.
+
+    Those of a route that asks the cache are not known: there it is the cache that decides.
+    """
+    since_start = msgspec.json.decode(body, type=_Database).since_start or _SinceStart()
+    counted = Counter[str]()
+    for statement in since_start.statements:
+        for asking in statement.routes:
+            counted[asking.route] += asking.count
+    expected = {
+        endpoint.route: each * ours.count
+        for endpoint, ours in sorted(sent.items())
+        if (each := queries_of(endpoint)) is not None
+    }
+    return tuple(
+        f"the queries of {route}: sent {queries}, counted {counted[route]}"
+        for route, queries in expected.items()
+        if counted[route] != queries
+    )
+
+
+def _names_an_index(body: bytes) -> bool:
+    read = msgspec.json.decode(body, type=_Database)
+    return any(database.advice for database in read.indexes)
 
 
 def _of_cache(cache: _Cache, sent: Mapping[Endpoint, Sent]) -> tuple[str, ...]:

@@ -35,6 +35,10 @@ _SETTINGS_DROPPED: Final = frozenset(
         "CACHE_L2_TTL",
         "DATABASE_READ_REPLICA_URL",
         "DATABASE_URL",
+        "DB_MAX_OVERFLOW",
+        "DB_POOL_RECYCLE",
+        "DB_POOL_SIZE",
+        "DB_POOL_TIMEOUT",
         "ENABLE_READ_REPLICA",
         "GUNICORN_CMD_ARGS",
         "WEB_CONCURRENCY",
@@ -58,6 +62,7 @@ def environment(token: str, environ: Mapping[str, str] | None = None) -> dict[st
         paths = kept["PYTHONPATH"].split(os.pathsep)
         kept["PYTHONPATH"] = os.pathsep.join(str(Path(path).resolve()) for path in paths)
     return kept | {
+        "ENABLE_QUERY_PROFILING": "true",  # as in development: plans, and indexes tried out
         "HHS_PERF_NAMESPACE": "hhs-perf-demo",  # a server of the user's holds other things as well
         "HHS_PERF_EVALUATE_EVERY": "0.1",  # so that who reads finds the alerts of this moment
         "HHS_PERF_TOKENS": f"viewer+admin:demo={token}",

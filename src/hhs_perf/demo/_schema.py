@@ -1,4 +1,8 @@
-"""The tables of the demo, and a month of generated figures to fill them."""
+"""The tables of the demo, and a month of generated figures to fill them.
+
+One index is missing on purpose: that of `fact_mention.account_key`. A foreign key has none by
+itself, neither in SQLite nor in PostgreSQL, which is how most missing indexes come about.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +21,9 @@ from sqlalchemy import (
     String,
     Table,
     UniqueConstraint,
+    bindparam,
+    insert,
+    select,
 )
 
 from ._accounts import read_accounts
@@ -24,9 +31,20 @@ from ._accounts import read_accounts
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from sqlalchemy import Insert
     from sqlalchemy.engine import Engine
 
-__all__ = ["ACCOUNTS", "DAYS", "FIGURES", "FIGURE_STATUS", "SNAPSHOTS", "fill", "top_accounts"]
+__all__ = [
+    "ACCOUNTS",
+    "DAYS",
+    "FIGURES",
+    "FIGURE_STATUS",
+    "MENTIONS",
+    "METADATA",
+    "SNAPSHOTS",
+    "fill",
+    "top_accounts",
+]
 
 DAYS: Final = 31
 FIRST_DAY: Final = date(2026, 10, 1)
@@ -40,12 +58,13 @@ FIGURES: Final = (
     "shares_count",
     "video_views",
 )
+_MENTIONS_A_DAY: Final = 12
 
-_METADATA: Final = MetaData()
+METADATA: Final = MetaData()
 
 ACCOUNTS: Final = Table(
     "dim_account",
-    _METADATA,
+    METADATA,
     Column("account_key", Integer, primary_key=True),
     Column("platform", String(40), nullable=False, index=True),
     Column("handle", String(200), nullable=False),
@@ -59,7 +78,7 @@ ACCOUNTS: Final = Table(
 
 SNAPSHOTS: Final = Table(
     "fact_followers_snapshot",
-    _METADATA,
+    METADATA,
     Column("snapshot_id", Integer, primary_key=True),
     Column("account_key", ForeignKey(ACCOUNTS.c.account_key), nullable=False),
     Column("snapshot_date", Date, nullable=False, index=True),
@@ -67,9 +86,20 @@ SNAPSHOTS: Final = Table(
     UniqueConstraint("account_key", "snapshot_date"),
 )
 
+MENTIONS: Final = Table(
+    "fact_mention",
+    METADATA,
+    Column("mention_id", Integer, primary_key=True),
+    # Deliberately without `index=True`: see above.
+    Column("account_key", ForeignKey(ACCOUNTS.c.account_key), nullable=False),
+    Column("mentioned_on", Date, nullable=False),
+    Column("likes_count", Integer, nullable=False),
+    Column("shares_count", Integer, nullable=False),
+)
+
 FIGURE_STATUS: Final = Table(
     "fact_figure_status",
-    _METADATA,
+    METADATA,
     Column("figure", String(40), primary_key=True),
     Column("status", String(20), nullable=False),
     Column("granularity", String(20), nullable=False),
@@ -96,14 +126,26 @@ def fill(engine: Engine) -> None:
         for key, account in enumerate(read_accounts(), start=1)
     ]
     snapshots = [row for account in accounts for row in _month(int(str(account["account_key"])))]
-    _METADATA.create_all(engine)
+    METADATA.create_all(engine)
     with engine.begin() as connection:
         connection.execute(ACCOUNTS.insert(), accounts)
         connection.execute(SNAPSHOTS.insert(), snapshots)
+        connection.execute(_mentions(), [{"number": n} for n in range(1, _MENTIONS_A_DAY + 1)])
         connection.execute(
             FIGURE_STATUS.insert(),
             [{"figure": name, "status": "generated", "granularity": "day"} for name in FIGURES],
         )
+
+
+def _mentions() -> Insert:
+    # Made where they stay: so many rows would take a while from here.
+    number = bindparam("number", type_=Integer)
+    likes = SNAPSHOTS.c.likes_count * number
+    rows = select(
+        SNAPSHOTS.c.account_key, SNAPSHOTS.c.snapshot_date, likes % 9973, likes % 997
+    ).order_by(SNAPSHOTS.c.snapshot_id)
+    columns = ("account_key", "mentioned_on", "likes_count", "shares_count")
+    return insert(MENTIONS).from_select(columns, rows)
 
 
 @cache

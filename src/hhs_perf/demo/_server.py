@@ -155,7 +155,7 @@ class DemoServer:
             self._process = subprocess.Popen(  # noqa: S603 -- our own interpreter and arguments
                 command(self.framework, listener.fileno()),
                 cwd=self._folder,  # else a gunicorn.conf.py lying about would be read
-                env=environ | {"DEMO_DATABASE": str(database)},
+                env=environ | {"DATABASE_URL": f"sqlite:///{database}"},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

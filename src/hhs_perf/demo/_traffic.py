@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from ._launch import Framework
 
-__all__ = ["Endpoint", "Sent", "Visit", "asks_cache", "drive", "plan"]
+__all__ = ["Endpoint", "Sent", "Visit", "asks_cache", "drive", "plan", "queries_of"]
 
 _ABSENT_ACCOUNT: Final = 1_000_000
 _TO_THE_TOP: Final = 0.6
@@ -86,7 +86,7 @@ def _stray(chance: random.Random) -> str:
 
 
 _MIX: Final = (
-    _Kind(250, "/api/summary", 200, lambda _: "/api/summary"),
+    _Kind(240, "/api/summary", 200, lambda _: "/api/summary"),
     _Kind(240, "/api/accounts", 200, _page),
     _Kind(200, "/api/accounts/{account_key}", 200, _account),
     _Kind(160, "/api/accounts/{account_key}/history", 200, lambda c: f"{_account(c)}/history"),
@@ -94,8 +94,10 @@ _MIX: Final = (
     _Kind(30, UNMATCHED, 404, _stray),
     _Kind(30, "/api/events", 200, lambda _: "/api/events"),
     _Kind(10, "/api/export", 200, lambda c: f"/api/export?format={c.choice(('ndjson', 'csv'))}"),
-    _Kind(20, "/api/slow", 200, lambda _: "/api/slow"),
     _Kind(20, "/api/broken", 500, lambda _: "/api/broken"),
+    _Kind(20, "/api/slow", 200, lambda _: "/api/slow"),
+    _Kind(5, "/api/organizations", 200, lambda _: "/api/organizations?platform=X"),
+    _Kind(5, "/api/mentions", 200, lambda _: "/api/mentions"),
 )
 
 
@@ -107,24 +109,35 @@ def asks_cache(endpoint: Endpoint) -> bool:
     return endpoint.route.replace("<int:account_key>", "{account_key}") in _THROUGH_CACHE
 
 
+def queries_of(endpoint: Endpoint) -> int | None:
+    """Give how many queries each request there sends; None where the cache decides."""
+    if endpoint.route == "/api/organizations":
+        return 1 + sum(account.platform == "X" for account in read_accounts())
+    if asks_cache(endpoint):
+        return None
+    return 0 if endpoint.route in {UNMATCHED, "/api/broken"} else 1
+
+
 def plan(requests: int, framework: Framework) -> tuple[Visit, ...]:
     """Lay out exactly `requests` visits: the same ones in the same order at each call.
 
-    With at least as many requests as kinds of visit, every kind occurs.
+    With at least as many requests as kinds of visit, every kind occurs, and early on: what takes
+    a while to be looked at, such as a missing index, is looked at while the others are sent.
     """
     chance = random.Random(_SEED)  # noqa: S311 -- a repeatable mix, no secret
-    kinds = list(_MIX[:requests])
-    rest = requests - len(kinds)
-    kinds += [kind for kind in _MIX for _ in range(rest * kind.share // 1000)]
-    kinds += [_MIX[0]] * (requests - len(kinds))  # what rounding left over
-    chance.shuffle(kinds)
+    first = list(_MIX[:requests])
+    left = requests - len(first)
+    rest = [kind for kind in _MIX for _ in range(left * kind.share // 1000)]
+    rest += [_MIX[0]] * (left - len(rest))  # what rounding left over
+    chance.shuffle(first)
+    chance.shuffle(rest)
     return tuple(
         Visit(
             path=kind.path(chance),
             endpoint=Endpoint("GET", _spelled(kind.route, framework)),
             status=kind.status,
         )
-        for kind in kinds
+        for kind in (*first, *rest)
     )
 
 

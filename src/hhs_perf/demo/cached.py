@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from hhs_perf import request_scope
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = ["PAGE", "PAGES", "PLATFORMS", "TOP", "CachedFigures"]
 
+Answer = TypeVar("Answer")
+
 TOP: Final = 5
 PLATFORMS: Final = ("X", "Facebook", "LinkedIn", "YouTube", "Instagram")
 PAGE, PAGES = 25, 4
@@ -25,9 +27,10 @@ _TTL: Final = 300.0
 class CachedFigures:
     """The summary, the lists and the accounts, through the cache.
 
-    A request for one of them is of kind `cached`, unless the database has to be asked after all:
-    then that says so. The summary of all accounts with the lists that people begin with, and the
-    top accounts by followers, are there before the first request.
+    A request for one of them is of kind `cached`, unless the database had to be asked after all:
+    then hhs_perf has seen the query, and the kind is `database`. The summary of all accounts with
+    the lists that people begin with, and the top accounts by followers, are there before the first
+    request.
     """
 
     def __init__(self, figures: Figures, cache: TieredCache) -> None:
@@ -56,21 +59,20 @@ class CachedFigures:
 
     def summary(self) -> Row:
         """Count accounts and followers by platform."""
-        _from_cache()
-        return self._summary()
+        return _from_cache(self._summary())
 
     def accounts(self, *, platform: str | None, limit: int, offset: int) -> Row:
         """List one page of accounts, of one platform or of all."""
-        _from_cache()
-        return self._accounts(platform, limit, offset)
+        return _from_cache(self._accounts(platform, limit, offset))
 
     def account(self, account_key: int) -> Row | None:
         """Describe one account; that there is none of that number is kept as well."""
-        _from_cache()
-        return self._account(account_key)
+        return _from_cache(self._account(account_key))
 
 
-def _from_cache() -> None:
+def _from_cache(answer: Answer) -> Answer:
+    """Say that the cache had the answer, unless a query was seen meanwhile."""
     scope = request_scope()
-    if scope is not None:
+    if scope is not None and scope.kind == "uncached":
         scope.kind = "cached"
+    return answer

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
+import weakref
 from typing import Annotated
 
 from fastapi import FastAPI, HTTPException, Query
@@ -19,13 +18,15 @@ __all__ = ["create_app"]
 
 
 def create_app(figures: Figures | None = None) -> FastAPI:
-    """Build the application on `figures`, or on the database file named by `DEMO_DATABASE`."""
-    figures = figures or Figures.open(Path(os.environ["DEMO_DATABASE"]))
+    """Build the application on `figures`, or on the database of `DATABASE_URL`."""
+    figures = figures or Figures.from_env()
     app = FastAPI(title="Accounts of US federal health agencies, with sample figures")
     monitor = init_app(app, Monitor.from_env())
+    monitor.database.instrument()  # every engine of the process
     _add_lists(app, figures, CachedFigures(figures, monitor.cache))
     _add_streams(app, figures)
     _add_troublemakers(app, figures)
+    weakref.finalize(app, figures.close)
     monitor.start()  # the cache is warm before the first request
     return app
 
@@ -65,6 +66,14 @@ def _add_streams(app: FastAPI, figures: Figures) -> None:
 
 
 def _add_troublemakers(app: FastAPI, figures: Figures) -> None:
+    @app.get("/api/organizations")
+    def organizations(platform: str = "X") -> Row:
+        return figures.organizations(platform)
+
+    @app.get("/api/mentions")
+    def mentions() -> Row:
+        return figures.mentions(20)
+
     @app.get("/api/slow")
     def slow() -> Row:
         return figures.slow_report()

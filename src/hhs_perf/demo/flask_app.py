@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
+import weakref
 
 from flask import Flask, Response, abort, jsonify, request
 from flask.typing import ResponseReturnValue
@@ -18,13 +17,15 @@ __all__ = ["create_app"]
 
 
 def create_app(figures: Figures | None = None) -> Flask:
-    """Build the application on `figures`, or on the database file named by `DEMO_DATABASE`."""
-    figures = figures or Figures.open(Path(os.environ["DEMO_DATABASE"]))
+    """Build the application on `figures`, or on the database of `DATABASE_URL`."""
+    figures = figures or Figures.from_env()
     app = Flask(__name__)
     monitor = init_app(app, Monitor.from_env())
+    monitor.database.instrument()  # every engine of the process
     _add_lists(app, figures, CachedFigures(figures, monitor.cache))
     _add_streams(app, figures)
     _add_troublemakers(app, figures)
+    weakref.finalize(app, figures.close)
     monitor.start()  # the cache is warm before the first request
     return app
 
@@ -65,6 +66,14 @@ def _add_streams(app: Flask, figures: Figures) -> None:
 
 
 def _add_troublemakers(app: Flask, figures: Figures) -> None:
+    @app.get("/api/organizations")
+    def organizations() -> ResponseReturnValue:
+        return jsonify(figures.organizations(request.args.get("platform", "X")))
+
+    @app.get("/api/mentions")
+    def mentions() -> ResponseReturnValue:
+        return jsonify(figures.mentions(20))
+
     @app.get("/api/slow")
     def slow() -> ResponseReturnValue:
         return jsonify(figures.slow_report())

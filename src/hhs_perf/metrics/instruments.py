@@ -12,7 +12,7 @@ from .totals import Folder
 from .window import DAY
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from .digest import DigestEngine
     from .distribution import Distribution, Threshold
@@ -100,6 +100,13 @@ class _Series:
         if host.monotonic() >= host.due_at or len(self.buffer) >= _CHECK_AT:
             host.flush_if_free()
         self.buffer.append(value)
+
+    def record_all(self, values: Iterable[float]) -> None:
+        """Take many at once: what is refused is counted when it is moved into a slot."""
+        self.buffer.extend(values)
+        host = self._host
+        if host.monotonic() >= host.due_at or len(self.buffer) >= _CHECK_AT:
+            host.flush_if_free()
 
     def is_forgettable(self, now: float) -> bool:
         """Tell whether nothing was observed for longer than the longest window."""

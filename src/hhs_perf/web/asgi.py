@@ -136,6 +136,8 @@ class _Request(RequestScope):
         self.route = None
         self._kind = None
         self.at_response_start = None
+        self.at_end = None
+        self.queries = None
         self._recorder = recorder
         self._disconnects = disconnects
         self._send = send

@@ -22,12 +22,15 @@ __all__ = [
     "AlertsBody",
     "AlertsSection",
     "ApiSection",
+    "DatabaseSection",
     "Header",
     "InFlightRow",
+    "PoolRow",
     "SeriesRow",
     "SettingsBody",
     "SlaBody",
     "SlaSection",
+    "SlowRow",
     "SummaryBody",
     "WindowRow",
 ]
@@ -56,6 +59,40 @@ class ApiSection(ApiFigures):
     """Requests, and what is under way."""
 
     in_flight: tuple[InFlightRow, ...]
+
+
+@attrs.frozen(kw_only=True, slots=False)
+class SlowRow:
+    """One execution that was slow; `line` is `file:number`, null where it is not known."""
+
+    statement: str
+    at: str
+    seconds: float
+    rows: int | None
+    line: str | None
+    route: str | None
+
+
+@attrs.frozen(kw_only=True, slots=False)
+class PoolRow:
+    """How a pool stands; null is unknown, or does not exist for a pool of its kind."""
+
+    name: str
+    in_use: int | None
+    capacity: int | None
+    utilisation: float | None
+
+
+@attrs.frozen(kw_only=True, slots=False)
+class DatabaseSection(DatabaseFigures):
+    """Queries, the latest slow ones, and how the pools stand.
+
+    `pool_utilisation` is that of the fullest pool.
+    """
+
+    slow_latest: tuple[SlowRow, ...]
+    pool_utilisation: float | None
+    pools: tuple[PoolRow, ...]
 
 
 @attrs.frozen(kw_only=True, slots=False)
@@ -111,7 +148,7 @@ class SummaryBody(Header):
 
     api: ApiSection
     cache: CacheFigures
-    database: DatabaseFigures
+    database: DatabaseSection
     scrapers: ScraperFigures
     frontend: FrontendFigures
     sla: SlaSection

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from importlib.metadata import version
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import attrs
 
@@ -16,11 +16,14 @@ from .bodies import (
     AlertsBody,
     AlertsSection,
     ApiSection,
+    DatabaseSection,
     InFlightRow,
+    PoolRow,
     SeriesRow,
     SettingsBody,
     SlaBody,
     SlaSection,
+    SlowRow,
     SummaryBody,
     WindowRow,
 )
@@ -29,10 +32,14 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .._monitor import Monitor
+    from ..database.pools.report import PoolReport
+    from ..database.seen.slow import SlowStatement
     from ..metrics import Snapshot
     from ..sla import Alert, SlaVerdict
 
 __all__ = ["alerts_body", "header_of", "settings_body", "sla_body", "summary_body"]
+
+_MOST_SLOW: Final = 10
 
 
 def _spread(value: attrs.AttrsInstance) -> dict[str, Any]:
@@ -59,7 +66,7 @@ def summary_body(monitor: Monitor, window: str) -> SummaryBody:
             in_flight=_in_flight(monitor),
         ),
         cache=cache.figures(snapshot),
-        database=database.figures(snapshot),
+        database=_database(monitor, snapshot),
         scrapers=scrapers.figures(snapshot),
         frontend=frontend.figures(snapshot),
         sla=_sla_section(monitor.evaluate()),
@@ -92,6 +99,41 @@ def settings_body(monitor: Monitor) -> SettingsBody:
         ),
         plugins=monitor.plugins.rows(),
         faults=dict(monitor.faults),
+    )
+
+
+def _database(monitor: Monitor, snapshot: Snapshot) -> DatabaseSection:
+    seen = database.figures(snapshot, monitor.settings.database.slow_query)
+    slow: tuple[SlowStatement, ...] = ()
+    pools: tuple[PoolReport, ...] = ()
+    if monitor.has_database:
+        slow = monitor.database.slow_latest()[:_MOST_SLOW]
+        pools = monitor.database.pools.report()
+    return DatabaseSection(
+        **_spread(seen),
+        slow_latest=tuple(
+            SlowRow(
+                statement=each.key,
+                at=rfc3339(each.at),
+                seconds=each.seconds,
+                rows=each.rows,
+                line=None if each.line is None else str(each.line),
+                route=each.route,
+            )
+            for each in slow
+        ),
+        pool_utilisation=max(
+            (each.utilisation for each in pools if each.utilisation is not None), default=None
+        ),
+        pools=tuple(
+            PoolRow(
+                name=each.name,
+                in_use=each.in_use,
+                capacity=each.capacity,
+                utilisation=each.utilisation,
+            )
+            for each in pools
+        ),
     )
 
 

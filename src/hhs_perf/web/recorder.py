@@ -110,6 +110,8 @@ class RequestRecorder:
             route = scope.route
             if route is None:
                 route = scope.route = self.route_of(source) or UNMATCHED
+            if scope.at_end is not None:
+                self._end(scope)
             key = (route, scope.method, scope._kind, status)  # noqa: SLF001 - the property costs a call in each request
             take = self._takers.get(key) or self._make_taker(key)
             if not scope.streaming:
@@ -126,6 +128,15 @@ class RequestRecorder:
                 )
         except Exception as error:  # noqa: BLE001 -- the border
             self.fault(error)
+
+    def _end(self, scope: RequestScope) -> None:
+        """Let those who asked for it know that the request is over, once."""
+        callbacks, scope.at_end = scope.at_end, None
+        for callback in callbacks or ():
+            try:
+                callback(scope)
+            except Exception as error:  # noqa: BLE001 -- the border
+                self.monitor.note_fault("request end", error)
 
     def _make_taker(self, key: tuple[str, str, Kind | None, int]) -> Callable[[float, float], None]:
         route, method, kind, status = key

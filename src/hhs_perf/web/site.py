@@ -84,13 +84,54 @@ def _cache_state(monitor: Monitor) -> object:
     return cache_state(monitor)
 
 
+def _database_body_type() -> type:
+    from .database_body import DatabaseBody  # noqa: PLC0415 - likewise
+
+    return DatabaseBody
+
+
+def _database_body(monitor: Monitor, window: str) -> object:
+    from .database_body import database_body  # noqa: PLC0415 - likewise
+
+    return database_body(monitor, window)
+
+
+def _database_state(monitor: Monitor) -> object:
+    if not monitor.has_database:
+        return None
+    from .database_body import database_state  # noqa: PLC0415 - likewise
+
+    return database_state(monitor)
+
+
+def _profile_body_type() -> type:
+    from .database_body import ProfileBody  # noqa: PLC0415 - likewise
+
+    return ProfileBody
+
+
+def _profile_body(monitor: Monitor) -> object:
+    from .database_body import profile_body  # noqa: PLC0415 - likewise
+
+    return profile_body(monitor)
+
+
+def _page_state(monitor: Monitor) -> object:
+    return _cache_state(monitor), _database_state(monitor)
+
+
 def _dashboard(monitor: Monitor, window: str) -> str:
     summary, more = summary_body(monitor, window), ""
+    if summary.database.observed or monitor.has_database:
+        from .database_body import database_body  # noqa: PLC0415 - likewise
+        from .database_page import database_section  # noqa: PLC0415 - likewise
+
+        more = database_section(database_body(monitor, window))
     if summary.cache.observed or monitor.has_cache:
         from .cache_body import cache_body  # noqa: PLC0415 - likewise
         from .cache_page import cache_section  # noqa: PLC0415 - likewise
 
-        more = cache_section(cache_body(monitor, window))
+        more += cache_section(cache_body(monitor, window))
     return dashboard_page(summary, more)
 
 
@@ -102,6 +143,7 @@ ENDPOINTS: Final = (
         load_body=lambda: SummaryBody,
         parameters=(_WINDOW, _FIELDS),
         build=lambda monitor, query: summary_body(monitor, query.get(_WINDOW, "5m")),
+        state=_database_state,
     ),
     Endpoint(
         path="/sla",
@@ -129,6 +171,25 @@ ENDPOINTS: Final = (
         state=_cache_state,
     ),
     Endpoint(
+        path="/database",
+        name="database",
+        summary="Databases: statements, slow ones, N+1, pools, indexes, replicas, advice",
+        load_body=_database_body_type,
+        parameters=(_WINDOW, _FIELDS),
+        build=lambda monitor, query: _database_body(monitor, query.get(_WINDOW, "5m")),
+        state=_database_state,
+    ),
+    Endpoint(
+        path="/database/profile",
+        name="database-profile",
+        summary="Every query of the latest requests, while ENABLE_QUERY_PROFILING is true",
+        load_body=_profile_body_type,
+        role="admin",
+        parameters=(_FIELDS,),
+        build=lambda monitor, _: _profile_body(monitor),
+        state=_database_state,
+    ),
+    Endpoint(
         path="/settings",
         name="settings",
         summary="Settings, plugins and the state of the monitor itself",
@@ -144,7 +205,7 @@ ENDPOINTS: Final = (
         parameters=(_WINDOW,),
         content_type=_HTML,
         build=lambda monitor, query: _dashboard(monitor, query.get(_WINDOW, "5m")),
-        state=_cache_state,
+        state=_page_state,
     ),
 )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from hhs_perf.demo._check import differences
+from hhs_perf.demo._check import differences, query_differences
 from hhs_perf.demo._traffic import Endpoint, Sent
 
 
@@ -65,4 +65,31 @@ def test_every_difference_is_told() -> None:
         "GET /a: sent 3 (1 errors, 0 client errors), counted 3 (0 errors, 0 client errors)",
         "GET /b: sent 2 (0 errors, 2 client errors), counted 0 (0 errors, 0 client errors)",
         "GET /c: sent 0 (0 errors, 0 client errors), counted 1 (0 errors, 0 client errors)",
+    )
+
+
+def compare_queries(*routes: tuple[str, int]) -> tuple[str, ...]:
+    sent = {
+        Endpoint("GET", route): Sent(count=2, errors=0, client_errors=0)
+        for route in ("/api/history", "/api/organizations", "/api/summary", "/api/broken")
+    }
+    statements = [{"routes": [{"route": route, "count": count}]} for route, count in routes]
+    return query_differences(json.dumps({"since_start": {"statements": statements}}).encode(), sent)
+
+
+def test_every_query_of_a_view_that_asks_no_cache_is_to_be_counted() -> None:
+    """Those of a route are added up over its statements; a cached view may send any number."""
+    right = (("/api/history", 2), ("/api/organizations", 2), ("/api/organizations", 86))
+    assert compare_queries(*right) == ()
+    assert compare_queries(*right, ("/api/summary", 7)) == ()
+    assert compare_queries(*right, ("/api/broken", 1)) == (
+        "the queries of /api/broken: sent 0, counted 1",
+    )
+    assert compare_queries(*right[:2]) == ("the queries of /api/organizations: sent 88, counted 2",)
+
+
+def test_no_database_part_at_all_is_told() -> None:
+    sent = {Endpoint("GET", "/api/history"): Sent(count=2, errors=0, client_errors=0)}
+    assert query_differences(b'{"since_start": null}', sent) == (
+        "the queries of /api/history: sent 2, counted 0",
     )

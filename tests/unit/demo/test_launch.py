@@ -20,6 +20,8 @@ def test_settings_that_blur_the_counts_are_left_out() -> None:
         {
             "HHS_PERF_ENABLED": "false",
             "DATABASE_URL": "x",
+            "DB_POOL_SIZE": "1",
+            "ENABLE_QUERY_PROFILING": "false",
             "CACHE_L1_TTL": "1",
             "HHS_PERF_CACHE_L1_TTL": "1",
             "HHS_PERF_DIGEST": "auto",
@@ -28,6 +30,7 @@ def test_settings_that_blur_the_counts_are_left_out() -> None:
     )
     assert made == {
         "A": "b",
+        "ENABLE_QUERY_PROFILING": "true",
         "HHS_PERF_NAMESPACE": "hhs-perf-demo",
         "HHS_PERF_DIGEST": "auto",
         "HHS_PERF_EVALUATE_EVERY": "0.1",

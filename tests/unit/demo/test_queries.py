@@ -24,7 +24,8 @@ def test_sample_figures_are_the_same_in_every_database(figures: Figures, tmp_pat
 
 
 def test_sample_figures_say_that_they_are_generated(figures: Figures) -> None:
-    for answer in (figures.summary(), figures.account(1), figures.history(1)):
+    answers = (figures.summary(), figures.account(1), figures.history(1))
+    for answer in (*answers, figures.organizations("X"), figures.mentions(1)):
         assert answer is not None
         assert answer["figures"] == NOTE
     with figures._engine.connect() as connection:
@@ -42,3 +43,35 @@ def test_a_month_of_history_ends_with_the_newest_figures(figures: Figures) -> No
     assert isinstance(days, list)
     assert [day["snapshot_date"] for day in days] == [f"2026-10-{day:02}" for day in range(1, 32)]
     assert days[-1]["followers_count"] == account["followers_count"]
+
+
+def test_growth_is_that_of_the_month(figures: Figures) -> None:
+    rows = figures.organizations("X")["organizations"]
+    assert isinstance(rows, list)
+    assert len(rows) == 43
+    [hhs] = [row for row in rows if row["handle"] == "HHSGov"]
+    history = figures.history(5)
+    assert history is not None
+    days = history["history"]
+    assert isinstance(days, list)
+    assert hhs["followers"] == days[-1]["followers_count"]
+    assert hhs["growth"] == days[-1]["followers_count"] - days[0]["followers_count"]
+
+
+def test_accounts_are_ranked_by_what_their_mentions_led_to(figures: Figures) -> None:
+    rows = figures.mentions(20)["accounts"]
+    assert isinstance(rows, list)
+    likes = [row["likes"] for row in rows]
+    assert likes == sorted(likes, reverse=True)
+    assert len(rows) == 20
+    assert {row["days"] for row in rows} == {31}
+
+
+def test_the_database_of_the_environment_is_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Figures.create(tmp_path / "here.sqlite3").close()
+    monkeypatch.setenv("DATABASE_URL", f"sqlite:///{tmp_path / 'here.sqlite3'}")
+    figures = Figures.from_env()
+    assert figures.summary()["accounts"] == 99
+    figures.close()

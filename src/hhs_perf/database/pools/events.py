@@ -1,0 +1,98 @@
+"""What a pool tells by public events: the rare ones always, all of them where it is not timed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from weakref import ref
+
+from sqlalchemy import event
+
+from .holders import current_task
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sqlalchemy import Engine
+    from sqlalchemy.pool import ConnectionPoolEntry
+
+    from .ledger import Ledger
+
+__all__ = ["PoolEvents"]
+
+
+class PoolEvents:
+    """Listens to a pool by way of an engine, so that pools that replace it are heard too.
+
+    A pool that `is_timed` itself tells what happens often better. `holds` says whether checkouts
+    and returns are to be heard: a pool that lends one connection to many has none to time.
+    """
+
+    def __init__(self, engine: Engine, ledger: Ledger, *, is_timed: bool, holds: bool) -> None:
+        self._engine = ref(engine)
+        self._ledger = ledger
+        self._is_timed = is_timed
+        self._holds = holds
+        self._listened: list[tuple[str, Callable[..., None]]] = []
+
+    def listen(self) -> None:
+        """Begin."""
+        engine = self._engine()
+        heard: dict[str, Callable[..., None]] = {
+            "connect": self._connected,
+            "close": self._closed,
+            "close_detached": self._closed,
+            "invalidate": self._invalidated,
+            "soft_invalidate": self._invalidated,
+        }
+        if self._holds:
+            heard |= {"checkout": self._checked_out, "checkin": self._checked_in}
+        if not self._is_timed:
+            heard["do_connect"] = self._connecting
+        for name, function in heard.items():
+            event.listen(engine, name, function)
+            self._listened.append((name, function))
+
+    def close(self) -> None:
+        """End; an engine that is gone took its listeners along."""
+        engine = self._engine()
+        if engine is not None:
+            for name, function in self._listened:
+                if event.contains(engine, name, function):
+                    event.remove(engine, name, function)
+        self._listened.clear()
+
+    def _connecting(self, _: object, record: ConnectionPoolEntry, __: object, ___: object) -> None:
+        self._ledger.connecting(record)
+
+    def _connected(self, _: object, record: ConnectionPoolEntry) -> None:
+        try:
+            self._ledger.connects_anew(record)
+        except Exception as exc:  # noqa: BLE001 - a named border: the event
+            self._ledger.faults.note("counting a new connection", exc)
+
+    def _closed(self, *_: object) -> None:
+        try:
+            self._ledger.closed()
+        except Exception as exc:  # noqa: BLE001 - a named border: the event
+            self._ledger.faults.note("counting a closed connection", exc)
+
+    def _invalidated(self, *_: object) -> None:
+        try:
+            self._ledger.invalidated()
+        except Exception as exc:  # noqa: BLE001 - a named border: the event
+            self._ledger.faults.note("counting an invalidation", exc)
+
+    def _checked_out(self, _: object, record: object, __: object) -> None:
+        ledger = self._ledger
+        try:
+            ledger.lend(record, current_task())
+            with ledger.lock:
+                ledger.taken_by_event += 1
+        except Exception as exc:  # noqa: BLE001 - a named border: the event
+            ledger.faults.note("timing a checkout", exc)
+
+    def _checked_in(self, _: object, record: object) -> None:
+        try:
+            self._ledger.returned(record)
+        except Exception as exc:  # noqa: BLE001 - a named border: the event
+            self._ledger.faults.note("timing the return of a connection", exc)

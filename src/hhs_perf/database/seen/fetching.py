@@ -1,0 +1,248 @@
+"""Fetching rows, timed and counted.
+
+SQLAlchemy fetches through a strategy object, which `sqlalchemy.engine.cursor` keeps to itself:
+`selftest` says whether this works with the version at hand.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy.engine import cursor as _cursor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..profile import ProfiledQuery
+    from .slow import Origin
+    from .statements import Statement
+
+    Tell = Callable[..., None]
+
+__all__ = ["DEFAULT_FETCH", "Fetch", "TimedFetch", "TimedStream"]
+
+DEFAULT_FETCH: Final[Any] = getattr(_cursor, "_DEFAULT_FETCH", None)
+_CLOSED: Final[Any] = getattr(_cursor, "_NO_CURSOR_DQL", None)
+
+
+class Fetch:
+    """An execution whose rows are still to be fetched; calls `tell` once, at the result's end.
+
+    Only fetching is timed: what the application does between two batches is its own. A result
+    dropped before its end is told when it is collected. It is all that is kept of an execution
+    meanwhile: `execute` seconds from `began` on, and in `origin` what a closer look takes, should
+    it turn out to be slow.
+    """
+
+    __slots__ = ()
+
+    began: float
+    execute: float
+    fetch: float
+    origin: Origin
+    profiled: ProfiledQuery | None
+    rows: int
+    tell: Tell | None
+    statement: Statement
+
+
+_FIELDS: Final = (
+    "began", "execute", "fetch", "origin", "profiled", "rows", "statement", "tell",
+)  # fmt: skip
+
+
+class TimedFetch(Fetch, _cursor.CursorFetchStrategy):
+    """Fetches from the cursor as SQLAlchemy's own strategy does."""
+
+    __slots__ = _FIELDS
+
+    def __init__(
+        self, tell: Tell, statement: Statement, began: float, execute: float, origin: Origin
+    ) -> None:
+        self.tell = tell
+        self.statement = statement
+        self.began = began
+        self.execute = execute
+        self.origin = origin
+        self.fetch = 0.0
+        self.rows = 0
+        self.profiled = None
+
+    def fetchall(self, result: Any, dbapi_cursor: Any) -> Any:
+        """Fetch what is left."""
+        began = self.statement.monotonic()
+        try:
+            rows = dbapi_cursor.fetchall()
+        except BaseException as error:
+            self._failed(result, dbapi_cursor, began, error)
+            raise
+        self.fetch += self.statement.monotonic() - began
+        self.rows += len(rows)
+        result._soft_close()  # noqa: SLF001 - as the strategy does that this one replaces
+        return rows
+
+    def fetchone(self, result: Any, dbapi_cursor: Any, hard_close: bool = False) -> Any:  # noqa: FBT001, FBT002 - SQLAlchemy's signature
+        """Fetch a row."""
+        monotonic = self.statement.monotonic
+        began = monotonic()
+        try:
+            row = dbapi_cursor.fetchone()
+        except BaseException as error:
+            self._failed(result, dbapi_cursor, began, error)
+            raise
+        self.fetch += monotonic() - began
+        if row is None:
+            result._soft_close(hard=hard_close)  # noqa: SLF001 - likewise
+        else:
+            self.rows += 1
+        return row
+
+    def fetchmany(self, result: Any, dbapi_cursor: Any, size: int | None = None) -> Any:
+        """Fetch some rows."""
+        began = self.statement.monotonic()
+        try:
+            rows = dbapi_cursor.fetchmany() if size is None else dbapi_cursor.fetchmany(size)
+        except BaseException as error:
+            self._failed(result, dbapi_cursor, began, error)
+            raise
+        self.fetch += self.statement.monotonic() - began
+        if rows:
+            self.rows += len(rows)
+        else:
+            result._soft_close()  # noqa: SLF001 - likewise
+        return rows
+
+    def yield_per(self, result: Any, dbapi_cursor: Any, num: int) -> None:
+        """Go on in batches of `num`, still timed."""
+        super().yield_per(result, dbapi_cursor, num)
+        result.cursor_strategy = TimedStream(self, result.cursor_strategy)
+
+    def soft_close(self, result: Any, dbapi_cursor: Any) -> None:
+        """Tell the end."""
+        result.cursor_strategy = _CLOSED
+        tell = self.tell
+        if tell is not None:
+            self.tell = None
+            tell(self)
+
+    hard_close = soft_close
+
+    def _failed(self, result: Any, dbapi_cursor: Any, began: float, error: BaseException) -> None:
+        self.fetch += self.statement.monotonic() - began
+        self.end(failed=True)
+        self.handle_exception(result, dbapi_cursor, error)
+
+    def end(self, *, failed: bool = False) -> None:
+        """Tell the end, unless that was told."""
+        tell, self.tell = self.tell, None
+        if tell is not None:
+            tell(self, failed)
+
+    def __del__(self) -> None:
+        tell = self.tell
+        if tell is not None:
+            self.tell = None
+            tell(self)
+
+
+class TimedStream(Fetch, _cursor.ResultFetchStrategy):
+    """Fetches through a strategy of SQLAlchemy's that holds rows back, as for `yield_per`."""
+
+    __slots__ = (*_FIELDS, "_inner", "_is_fetching")
+
+    def __init__(self, before: TimedFetch, inner: Any) -> None:
+        self._inner = inner
+        self._is_fetching = False
+        for field in _FIELDS:
+            setattr(self, field, getattr(before, field))
+        before.tell = None
+
+    @classmethod
+    def from_server(cls, before: TimedFetch, context: Any) -> TimedStream:
+        """Fetch as SQLAlchemy does from a server-side cursor: the first row is fetched here."""
+        began = before.statement.monotonic()
+        try:
+            inner = _cursor.BufferedRowCursorFetchStrategy(
+                context.cursor, context.execution_options
+            )
+        except BaseException:
+            before.fetch += before.statement.monotonic() - began
+            before.end(failed=True)
+            raise
+        before.fetch += before.statement.monotonic() - began
+        return cls(before, inner)
+
+    @property
+    def alternate_cursor_description(self) -> Any:  # type: ignore[override] # a plain field there
+        """What the strategy below says in place of the cursor."""
+        return self._inner.alternate_cursor_description
+
+    def fetchall(self, result: Any, dbapi_cursor: Any) -> Any:
+        """Fetch what is left."""
+        rows = self._timed(self._inner.fetchall, result, dbapi_cursor)
+        self.rows += len(rows)
+        self._end()
+        return rows
+
+    def fetchone(self, result: Any, dbapi_cursor: Any, hard_close: bool = False) -> Any:  # noqa: FBT001, FBT002 - SQLAlchemy's signature
+        """Fetch a row."""
+        row = self._timed(self._inner.fetchone, result, dbapi_cursor, hard_close)
+        if row is None:
+            self._end()
+        else:
+            self.rows += 1
+        return row
+
+    def fetchmany(self, result: Any, dbapi_cursor: Any, size: int | None = None) -> Any:
+        """Fetch some rows."""
+        rows = self._timed(self._inner.fetchmany, result, dbapi_cursor, size)
+        self.rows += len(rows)
+        if not rows:
+            self._end()
+        return rows
+
+    def yield_per(self, result: Any, dbapi_cursor: Any, num: int) -> None:
+        """Go on in batches of `num`."""
+        before = result.cursor_strategy
+        self._inner.yield_per(result, dbapi_cursor, num)
+        if result.cursor_strategy is not before:  # another monitor's has put itself there
+            self._inner = result.cursor_strategy
+            result.cursor_strategy = self
+
+    def soft_close(self, result: Any, dbapi_cursor: Any) -> None:
+        """Tell the end, unless fetching is under way, which does."""
+        self._inner.soft_close(result, dbapi_cursor)
+        if not self._is_fetching:
+            self._end()
+
+    def hard_close(self, result: Any, dbapi_cursor: Any) -> None:
+        """Do as `soft_close`."""
+        self._inner.hard_close(result, dbapi_cursor)
+        if not self._is_fetching:
+            self._end()
+
+    def handle_exception(self, result: Any, dbapi_cursor: Any, err: BaseException) -> Any:
+        """Raise, as the strategy below does."""
+        return self._inner.handle_exception(result, dbapi_cursor, err)
+
+    def _timed(self, fetch: Any, *arguments: Any) -> Any:
+        self._is_fetching = True
+        began = self.statement.monotonic()
+        try:
+            return fetch(*arguments)
+        except BaseException:
+            self.fetch += self.statement.monotonic() - began
+            began = self.statement.monotonic()
+            self._end(failed=True)
+            raise
+        finally:
+            self.fetch += self.statement.monotonic() - began
+            self._is_fetching = False
+
+    def _end(self, *, failed: bool = False) -> None:
+        tell, self.tell = self.tell, None
+        if tell is not None:
+            tell(self, failed)
+
+    def __del__(self) -> None:
+        self._end()

@@ -1,0 +1,195 @@
+"""From an execution that a listener saw to all that is kept of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from ..lines import application_line
+from ..profile import MOST_QUERIES, ProfiledQuery, digest_of
+from .shapes import Shapes, is_another
+from .slow import SlowBook, SlowStatement, source_of
+from .statements import DRAIN_AT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sqlalchemy.engine import Engine
+
+    from ..._faults import Faults
+    from ..._scope import RequestScope
+    from ...metrics import Registry
+    from ..lines import Line
+    from ..scopes import QueryScope
+    from .fetching import Fetch
+    from .shapes import Shape
+    from .slow import Origin
+    from .statements import Statement, StatementBook
+
+__all__ = ["Seer"]
+
+BORDER: Final = "seeing a query"
+
+
+class Seer:
+    """Keeps what the listeners of one monitor see.
+
+    Queries belong to the scopes of `owner`: `open_request` makes the one of a request that sends its
+    first query, `current` finds the one in force. `meet` gets to know an engine.
+    """
+
+    def __init__(
+        self,
+        *,
+        book: StatementBook,
+        metrics: Registry,
+        faults: Faults,
+        slow_from: float,
+        owner: object,
+        meet: Callable[[Engine], None],
+        open_request: Callable[[RequestScope], QueryScope | None],
+        current: Callable[[], QueryScope | None],
+    ) -> None:
+        self.book = book
+        self.shapes = Shapes()
+        self.slow_book = SlowBook()
+        self.slow_from = slow_from
+        self.owner = owner
+        self.open_request = open_request
+        self.current = current
+        self.monotonic = metrics.monotonic
+        self.metrics = metrics
+        self._faults = faults
+        self._meet = meet
+
+    def fault(self, error: Exception) -> None:
+        """Take what went wrong in here; the query knows nothing of it."""
+        self._faults.note(BORDER, error)
+
+    def recognised(self, context: Any, sql: str) -> tuple[Statement, Shape, bool] | None:
+        """Give the statement and the shape of `sql`, None for the library's own.
+
+        And whether its rows are the application's: those of a sequence's value are not. It is kept
+        upon what SQLAlchemy compiled, where the next execution finds it.
+        """
+        shape = self.shapes.of(context, sql)
+        # SQLAlchemy asks the server of a new engine who it is, within the pool's `connect` event, to
+        # which nobody may begin to listen meanwhile: no query of the application's.
+        if shape.role == "own" or not getattr(context.root_connection, "_allow_autobegin", True):
+            return None
+        self._meet(context.root_connection.engine)
+        # Statements of one text may have shapes of several roles: `get()` and a lazy load.
+        statement = self.book.get(shape.key) or self.book.add(shape)
+        if context.compiled is not None and sql is getattr(context, "statement", None):
+            context.compiled._hhs_perf = (self, statement, shape)  # noqa: SLF001 - a name of ours
+        return statement, shape, not is_another(context, sql)
+
+    def teller(self) -> Callable[..., None]:
+        """Give the function that takes an execution whose rows were fetched, or given up."""
+        book, metrics, slow_from = self.book, self.metrics, self.slow_from
+
+        def fetched(query: Fetch, failed: bool = False) -> None:  # noqa: FBT001, FBT002 - by position, for speed
+            try:
+                statement = query.statement
+                execute, fetch, rows = query.execute, query.fetch, query.rows
+                if failed:
+                    book.fail(statement, execute)
+                else:
+                    statement.take((execute, fetch, rows, 1))
+                seconds = execute + fetch
+                if len(statement.waiting) >= DRAIN_AT or query.began + seconds >= metrics.due_at:
+                    book.drain(statement)
+                profiled = query.profiled
+                if profiled is not None:
+                    profiled.fetch, profiled.rows, profiled.failed = fetch, rows, failed
+                if seconds > slow_from:
+                    line = application_line()
+                    self.slow(statement, query.origin, execute, fetch, rows, line, failed=failed)
+            except Exception as error:  # noqa: BLE001 - a named border; a finalizer may call it
+                self.fault(error)
+
+        return fetched
+
+    def failed(
+        self, context: Any, sql: str, parameters: Any, began: float, execute: float
+    ) -> None:
+        """Take an execution that raised."""
+        found = self.recognised(context, sql)
+        if found is None:
+            return
+        statement = found[0]
+        self.book.fail(statement, execute)
+        origin = (context.root_connection, context.compiled, sql, parameters)
+        scope = self.current()
+        if scope is not None:
+            scope.take(statement)
+            if scope.profiled is not None:
+                profiled = self.profile(scope, statement, origin, began, execute)
+                if profiled is not None:
+                    profiled.failed = True
+        line = application_line()
+        with self.book.lock:
+            statement.add_line(line)
+        if execute > self.slow_from:
+            self.slow(statement, origin, execute, 0.0, None, line, failed=True)
+
+    def slow(
+        self,
+        statement: Statement,
+        origin: Origin,
+        execute: float,
+        fetch: float,
+        rows: int | None,
+        line: Line | None,
+        *,
+        failed: bool = False,
+    ) -> None:
+        """Keep a slow execution."""
+        scope = self.current()
+        with self.book.lock:
+            statement.slow += 1
+            statement.add_line(line)
+        self.slow_book.add(
+            SlowStatement(
+                key=statement.key,
+                sql=statement.shape.sql,
+                seconds=execute + fetch,
+                fetch_seconds=fetch,
+                rows=rows if rows is not None and rows >= 0 else None,
+                line=line,
+                route=None if scope is None else scope.label(),
+                at=self.metrics.now(),
+                failed=failed,
+                source=source_of(origin),
+            )
+        )
+
+    def profile(
+        self,
+        scope: QueryScope,
+        statement: Statement,
+        origin: Origin,
+        began: float,
+        execute: float,
+        rows: int = 0,
+    ) -> ProfiledQuery | None:
+        """Add an execution to the profile of its scope, None past the bound."""
+        held = scope.profiled
+        if held is None:
+            return None
+        if len(held) >= MOST_QUERIES:
+            scope.left_out += 1
+            return None
+        _, _, sql, parameters = origin
+        query = ProfiledQuery(
+            statement.key,
+            statement.shape.sql,
+            began=began,
+            execute=execute,
+            failed=False,
+            line=application_line(),
+            same=digest_of(sql, parameters),
+            source=source_of(origin),
+        )
+        query.rows = rows
+        held.append(query)
+        return query

@@ -1,0 +1,191 @@
+"""What is known of each statement since the process began."""
+
+from __future__ import annotations
+
+from collections import Counter
+from operator import add
+from threading import RLock
+from typing import TYPE_CHECKING, Final
+
+from ..._fork import renew_after_fork
+from ...collectors.database import ERRORS, EXECUTED, FETCH, QUERIES, ROWS
+from .shapes import Shape
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from ...metrics import Registry, Timer
+    from ..lines import Line
+
+__all__ = ["DRAIN_AT", "OTHER", "Statement", "StatementBook", "Taken"]
+
+OTHER: Final = "other"
+"""The key of the statement that takes what is past the bound."""
+
+Taken = tuple[float, float, int, int]
+"""One execution: seconds to execute, seconds to fetch, rows, sets of parameters."""
+
+_OTHER_SHAPE: Final = Shape("other statements", "other", has_rows=None)
+_MOST_STATEMENTS: Final = 4096
+_MOST_ROUTES: Final = 20
+_MOST_LINES: Final = 5
+DRAIN_AT: Final = 512
+"""Executions that may wait; as many may be drained late, when a slot of the metrics ends."""
+
+
+class Statement:
+    """One statement of one monitor.
+
+    What was executed waits in `waiting` until the next drain; all else is guarded by the book.
+    """
+
+    __slots__ = (
+        "errors", "executed", "execute_total", "fetch_total", "first_seen", "key", "last_seen",
+        "lines", "monotonic", "most_rows", "routes", "rows", "shape", "slow", "slowest", "take",
+        "timer", "waiting", "count",
+    )  # fmt: skip
+
+    def __init__(
+        self, key: str, shape: Shape, timer: Timer, now: float, monotonic: Callable[[], float]
+    ) -> None:
+        self.key = key
+        self.monotonic = monotonic
+        self.shape = shape
+        self.timer = timer
+        self.waiting: list[Taken] = []
+        self.take: Callable[[Taken], None] = self.waiting.append
+        self.first_seen = now
+        self.last_seen = now
+        self.lines: Counter[Line] = Counter()
+        self.routes: Counter[str] = Counter()
+        self.restart()
+
+    def restart(self) -> None:
+        """Begin at nothing."""
+        self.count = 0
+        self.executed = 0
+        self.execute_total = 0.0
+        self.fetch_total = 0.0
+        self.rows = 0
+        self.most_rows = 0
+        self.errors = 0
+        self.slow = 0
+        self.slowest = 0.0
+
+    @property
+    def total(self) -> float:
+        """Seconds executing and fetching, all executions together."""
+        return self.execute_total + self.fetch_total
+
+    def add_line(self, line: Line | None) -> None:
+        """Remember a line that sent it."""
+        if line is not None and (line in self.lines or len(self.lines) < _MOST_LINES):
+            self.lines[line] += 1
+
+    def add_route(self, route: str, times: int) -> None:
+        """Remember a route, or scope, that sent it."""
+        if route in self.routes or len(self.routes) < _MOST_ROUTES:
+            self.routes[route] += times
+
+
+class StatementBook:
+    """Holds the statements of one monitor, at most 4,096; the rest is the statement `other`."""
+
+    def __init__(self, metrics: Registry, name: str) -> None:
+        self.metrics = metrics
+        self._name = name
+        self._held: dict[str, Statement] = {}
+        self.get: Callable[[str], Statement | None] = self._held.get
+        # Guards what statements hold, and the two fields below; reentrant, since a finalizer that
+        # runs a query may come in between.
+        self.lock = RLock()
+        self._is_draining = False
+        self.since = metrics.now()
+        self._fetch = metrics.timer(FETCH)
+        self._queries = metrics.counter(QUERIES)
+        self._executed = metrics.counter(EXECUTED)
+        self._rows = metrics.counter(ROWS)
+        self._errors = metrics.counter(ERRORS)
+        renew_after_fork(self)
+
+    def __iter__(self) -> Iterator[Statement]:
+        """Go through the statements seen so far."""
+        return iter(tuple(self._held.values()))
+
+    def add(self, shape: Shape) -> Statement:
+        """Get or create the statement of a shape."""
+        with self.lock:
+            key = shape.key
+            held = self._held.get(key)
+            if held is None:
+                if len(self._held) >= _MOST_STATEMENTS:
+                    key = OTHER
+                    held = self._held.get(key)
+                if held is None:
+                    if key is OTHER:
+                        shape = _OTHER_SHAPE
+                    timer = self.metrics.timer(self._name, statement=key)
+                    held = Statement(key, shape, timer, self.metrics.now(), self.metrics.monotonic)
+                    self._held[key] = held
+            return held
+
+    def fail(self, statement: Statement, seconds: float) -> None:
+        """Take an execution that raised."""
+        with self.lock:
+            statement.errors += 1
+        self._errors.add(1)
+        statement.take((seconds, 0.0, 0, 0))
+
+    def __call__(self) -> None:
+        """Drain all: the registry calls it before each flush."""
+        for statement in self:
+            if statement.waiting:
+                self.drain(statement)
+
+    def drain(self, statement: Statement) -> None:
+        """Move what is waiting into the totals and the metrics."""
+        with self.lock:
+            if self._is_draining:
+                return  # a finalizer came in between: what it added is for the next time
+            self._is_draining = True
+            try:
+                waiting = statement.waiting
+                n = len(waiting)
+                chunk = waiting[:n]
+                del waiting[:n]
+                if not chunk:
+                    return
+                executes, fetches, rows, sets = zip(*chunk, strict=True)
+                seconds = list(map(add, executes, fetches))
+                statement.last_seen = self.metrics.now()
+                statement.count += n
+                executed = sum(sets)
+                statement.executed += executed
+                statement.execute_total += sum(executes)
+                statement.fetch_total += sum(fetches)
+                statement.slowest = max(statement.slowest, *seconds)
+                # Drivers say -1 where they cannot tell.
+                seen = sum(each for each in rows if each > 0)
+                statement.rows += seen
+                statement.most_rows = max(statement.most_rows, *rows)
+                fetched = [each for each in fetches if each]
+            finally:
+                self._is_draining = False
+        statement.timer.record_all(seconds)
+        if fetched:
+            self._fetch.record_all(fetched)
+        self._queries.add(n)
+        self._executed.add(executed)
+        if seen:
+            self._rows.add(seen)
+
+    def after_fork_in_child(self) -> None:
+        """Begin at nothing: what the parent saw is the parent's to tell."""
+        self.lock = RLock()
+        self._is_draining = False
+        self.since = self.metrics.now()
+        for statement in self:
+            statement.waiting.clear()
+            statement.routes.clear()
+            statement.lines.clear()
+            statement.restart()

@@ -1,0 +1,298 @@
+"""Index advice on SQLite: the scenarios, and what must never happen."""
+
+import asyncio
+import sqlite3
+
+import pytest
+from sqlalchemy import (
+    Column,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    create_engine,
+    event,
+    func,
+    select,
+    text,
+)
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import StaticPool
+
+from benchmarks.index_scenarios import SCENARIOS, events, fill, users
+from hhs_perf._faults import Faults
+from hhs_perf.database.indexes import IndexAdvisor
+from hhs_perf.database.lines import Line
+from tests.slow_statements import slow_statement
+
+ROWS = 20_000
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory):
+    place = tmp_path_factory.mktemp("sqlite") / "host.db"
+    made = create_engine(f"sqlite:///{place}")
+    with made.begin() as connection:
+        fill(connection, ROWS)
+    made.dispose()
+    return place
+
+
+@pytest.fixture
+def engine(path):
+    made = create_engine(f"sqlite:///{path}")
+    yield made
+    made.dispose()
+
+
+@pytest.fixture
+def faults():
+    return Faults()
+
+
+@pytest.fixture
+def advisor(faults):
+    yield IndexAdvisor(faults=faults)
+    assert faults.counts == {}
+
+
+def indexes_in(path):
+    connection = sqlite3.connect(path)
+    names = connection.execute("SELECT name FROM sqlite_master WHERE type = 'index'").fetchall()
+    connection.close()
+    return {name for (name,) in names}
+
+
+def queries(report):
+    return frozenset((one.table, one.columns) for one in report.advice if one.kind == "query")
+
+
+@pytest.mark.parametrize("prove", [False, True], ids=["production", "development"])
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda one: one.name)
+def test_scenarios(engine, advisor, scenario, prove):
+    """Each query gets its right advice, by statistics alone as well as proven."""
+    slow = slow_statement(engine, scenario.statement(ROWS))
+    report = advisor.find(engine, [slow], prove=prove)
+    assert scenario.is_right(queries(report), "sqlite"), (queries(report), report.notes)
+    for one in report.advice:
+        if one.kind == "query":
+            assert (one.gain is not None) is prove
+            assert (one.proof is None) is prove
+
+
+def test_nothing_is_left_behind_and_nothing_counted(engine, path, advisor):
+    """No index, and no statement that is not marked as ours."""
+    before = indexes_in(path)
+    slow = [slow_statement(engine, one.statement(ROWS), one.name) for one in SCENARIOS]
+    said = []
+    event.listen(engine, "do_execute", lambda cursor, sql, *_: said.append(sql))
+    advisor.find(engine, slow, prove=True)
+    assert indexes_in(path) == before
+    assert said
+    assert all(sql.startswith("/* hhs_perf */ ") for sql in said)
+
+
+def test_advice_is_merged_ordered_and_ready_to_copy(engine, advisor):
+    """One index for all statements that it serves; the order is the same every time."""
+    line = Line(file="app.py", line=7, function="view")
+    slow = [slow_statement(engine, one.statement(ROWS), one.name, line=line) for one in SCENARIOS]
+    report = advisor.find(engine, slow, prove=False)
+    columns = [(one.table, one.columns) for one in report.advice]
+    assert len(set(columns)) == len(columns)
+    for table, listed in columns:
+        longer = [other for name, other in columns if name == table and other != listed]
+        assert not any(other[: len(listed)] == listed for other in longer)
+    assert advisor.find(engine, slow[::-1], prove=False).advice == report.advice
+    token = next(one for one in report.advice if one.columns == ("token",))
+    assert {"equality", "alias", "cte"} <= set(token.statements)
+    assert token.line == line
+    assert token.migration == 'op.create_index("ix_ievents_token", "ievents", ["token"])'
+    assert token.sql == "CREATE INDEX ix_ievents_token ON ievents (token)"
+
+
+def test_foreign_keys_without_an_index_are_named_without_any_statement(engine, advisor):
+    """Static and cheap; a key that begins the primary key has its index."""
+    report = advisor.find(engine, prove=False)
+    assert [(one.kind, one.table, one.columns) for one in report.advice] == [
+        ("foreign_key", "ievents", ("user_id",))
+    ]
+    assert report.advice[0].rows == ROWS
+
+
+def test_small_tables_are_said_to_be_small(advisor):
+    """The reason for a foreign key's index says that it can wait."""
+    engine = create_engine("sqlite://")
+    with engine.begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE a (id INTEGER PRIMARY KEY)")
+        connection.exec_driver_sql("CREATE TABLE b (a_id INTEGER REFERENCES a (id))")
+    with engine.connect():
+        [advice] = advisor.find(engine, prove=True).advice
+    assert advice.rows == 0
+    assert "only 0 rows" in advice.reason
+    engine.dispose()
+
+
+def test_partial_and_expression_indexes_cover_nothing(advisor):
+    """They serve some readers only."""
+    engine = create_engine("sqlite://", poolclass=StaticPool)
+    table = Table("t", MetaData(), Column("id", Integer, primary_key=True), Column("a", String))
+    Index("ix_partial", table.c.a, sqlite_where=table.c.id > 5)
+    Index("ix_lower", func.lower(table.c.a))
+    with engine.begin() as connection:
+        table.create(connection)
+        connection.execute(table.insert(), [{"a": f"v{i}"} for i in range(3000)])
+    with pytest.warns(match="[Ee]xpression"):
+        report = advisor.find(
+            engine, [slow_statement(engine, select(table).where(table.c.a == "v7"))], prove=True
+        )
+    assert queries(report) == {("t", ("a",))}
+    engine.dispose()
+
+
+def test_columns_that_the_table_lacks_get_no_advice(advisor):
+    """The tree may be ahead of the database, or behind it."""
+    engine = create_engine("sqlite://")
+    metadata = MetaData()
+    table = Table("t", metadata, Column("id", Integer, primary_key=True), Column("a", String))
+    with engine.begin() as connection:
+        metadata.create_all(connection)
+        connection.execute(table.insert(), [{"a": f"v{i}"} for i in range(3000)])
+        slow = slow_statement(engine, select(table.c.id).where(table.c.a == "v7"))
+        connection.exec_driver_sql("ALTER TABLE t RENAME COLUMN a TO b")
+        report = advisor.find(engine, [slow], prove=False)
+    assert report.advice == ()
+    engine.dispose()
+
+
+@pytest.mark.parametrize("name", ['a "quoted" täble', "select", "50% off: now", "x--y/*"])
+def test_hostile_names_are_quoted(advisor, name):
+    """Tables and columns may be called anything."""
+    engine = create_engine("sqlite://")
+    table = Table(name, MetaData(), Column("id", Integer, primary_key=True), Column(name, String))
+    with engine.begin() as connection:
+        table.create(connection)
+        connection.execute(table.insert(), [{name: f"v{i}"} for i in range(3000)])
+    with engine.connect() as connection:
+        slow = slow_statement(engine, select(table).where(table.c[name] == "v7"))
+        [advice] = advisor.find(engine, [slow], prove=True).advice
+        assert (advice.table, advice.columns) == (name, (name,))
+        assert advice.gain > 1.3
+        connection.exec_driver_sql(advice.sql)
+        assert compile(advice.migration, "migration", "eval")
+        assert advisor.find(engine, [slow], prove=True).advice == ()
+    engine.dispose()
+
+
+def test_a_lock_held_by_the_host_is_not_waited_for(engine, path, advisor):
+    """The proof is on a copy: a writer neither waits nor keeps it waiting."""
+    slow = slow_statement(engine, select(events).where(events.c.token == "token-5"))
+    writer = sqlite3.connect(path, isolation_level=None)
+    writer.execute("BEGIN IMMEDIATE")
+    writer.execute("UPDATE itiny SET label = 'x'")
+    report = advisor.find(engine, [slow], prove=True)
+    assert ("ievents", ("token",)) in queries(report)
+    writer.execute("ROLLBACK")
+    writer.close()
+
+
+def test_a_locked_database_is_a_note(engine, path, advisor):
+    """An exclusive lock keeps readers out; that is said, not raised."""
+    slow = slow_statement(engine, select(events).where(events.c.token == "token-5"))
+    writer = sqlite3.connect(path, isolation_level=None)
+    writer.execute("BEGIN EXCLUSIVE")
+    faults = Faults()
+    report = IndexAdvisor(faults=faults).find(engine, [slow], prove=True)
+    writer.execute("ROLLBACK")
+    writer.close()
+    assert report.advice == ()
+    assert any("OperationalError" in note for note in report.notes)
+
+
+def test_the_hosts_transaction_in_memory_goes_on(advisor):
+    """Copying takes nothing from it; where it has written, there is no copy, and that is said."""
+    engine = create_engine("sqlite://", poolclass=StaticPool)
+    with engine.begin() as connection:
+        fill(connection, ROWS)
+    slow = slow_statement(engine, select(users).where(users.c.username == "name-5"))
+    with engine.connect() as connection:
+        report = advisor.find(engine, [slow], prove=True)
+        assert queries(report) == {("iusers", ("username",))}, report
+        connection.execute(text("DELETE FROM itiny"))
+        report = advisor.find(engine, [slow], prove=True)
+        assert report.notes == ("no advice: the database is locked",)
+        connection.commit()
+        assert connection.execute(text("SELECT count(*) FROM itiny")).scalar_one() == 0
+    engine.dispose()
+
+
+def test_time_is_bounded(engine):
+    """What is left when the time is over is said."""
+    slow = [slow_statement(engine, one.statement(ROWS), one.name) for one in SCENARIOS]
+    report = IndexAdvisor(faults=Faults()).find(engine, slow, prove=False, seconds=0.0)
+    assert f"{len(slow)} statements were not looked at: out of time" in report.notes
+
+
+def test_duplicate_and_redundant_indexes_are_named(advisor):
+    """Alike in columns, order and collation, or the beginning of another."""
+    engine = create_engine("sqlite://")
+    with engine.connect() as connection:
+        for sql in (
+            "CREATE TABLE t (a TEXT, b TEXT, c TEXT UNIQUE)",
+            "CREATE INDEX ix_a ON t (a)",
+            "CREATE INDEX ix_a_again ON t (a)",
+            "CREATE INDEX ix_a_b ON t (a, b)",
+            "CREATE INDEX ix_b_down ON t (b DESC)",
+            "CREATE INDEX ix_b_nocase ON t (b COLLATE NOCASE)",
+            "CREATE INDEX ix_b_c ON t (b, c)",
+            "CREATE INDEX ix_c ON t (c)",
+            "CREATE INDEX ix_partial ON t (a) WHERE b = 'x'",
+        ):
+            connection.exec_driver_sql(sql)
+        connection.commit()
+        report = advisor.find(engine, prove=False)
+    found = {(one.name, one.kind, one.other) for one in report.waste}
+    assert found == {
+        ("ix_a", "redundant", "ix_a_b"),
+        ("ix_a_again", "duplicate", "ix_a"),
+        ("ix_c", "duplicate", "sqlite_autoindex_t_1"),
+    }
+    engine.dispose()
+
+
+def test_other_databases_are_said_not_to_be_looked_at(faults):
+    """No half advice."""
+    engine = create_engine("sqlite://")
+    engine.dialect.name = "oracle"
+    report = IndexAdvisor(faults=faults).find(engine, prove=True)
+    assert report.advice == ()
+    assert "oracle" in report.notes[0]
+    engine.dispose()
+
+
+async def test_async_engines(path, advisor):
+    """On the loop and beside it, on a file and in memory."""
+    engine = create_async_engine(f"sqlite+aiosqlite:///{path}")
+    statement = select(events).where(events.c.token == "token-5")
+    async with engine.connect() as connection:
+        slow = await connection.run_sync(lambda one: slow_statement(one.engine, statement))
+    for report in (
+        advisor.find(engine, [slow], prove=True),
+        await advisor.find_async(engine, [slow], prove=True),
+        await asyncio.to_thread(advisor.find, engine, [slow], prove=True),
+    ):
+        assert ("ievents", ("token",)) in queries(report)
+    await engine.dispose()
+
+
+async def test_async_memory(advisor):
+    """Its copy is made by the thread that its connection has."""
+    engine = create_async_engine("sqlite+aiosqlite://")
+    statement = select(events).where(events.c.token == "token-5")
+    async with engine.begin() as connection:
+        await connection.run_sync(fill, 2000)
+    async with engine.connect() as connection:
+        slow = await connection.run_sync(lambda one: slow_statement(one.engine, statement))
+    report = await advisor.find_async(engine, [slow], prove=True)
+    assert ("ievents", ("token",)) in queries(report)
+    await engine.dispose()

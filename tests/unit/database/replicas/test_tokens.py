@@ -1,0 +1,134 @@
+"""What was written last, carried within a context and from request to request."""
+
+from __future__ import annotations
+
+import asyncio
+from contextvars import copy_context
+from threading import Thread
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hhs_perf.database.replicas.tokens import Memory, Written
+from hhs_perf.testing import FakeClock
+
+
+def fresh(scenario):
+    """Run in a context of its own, as a request does."""
+    return copy_context().run(scenario)
+
+
+def test_a_token_brings_the_position_and_the_age_to_another_process(clock):
+    there = FakeClock(wall=clock.wall() + 0.5)
+    there.advance(100.0)
+    there.jump_wall(-100.0)
+
+    def write():
+        memory = Memory(clock)
+        memory.note(0xABC)
+        clock.advance(0.5)
+        return memory.token()
+
+    def read(token):
+        memory = Memory(there)
+        memory.begin(token)
+        return memory.last()
+
+    assert fresh(lambda: read(fresh(write))) == Written(lsn=0xABC, at=pytest.approx(99.5))
+
+
+def test_a_writer_whose_clock_is_ahead_wrote_just_now(clock):
+    def scenario():
+        memory = Memory(clock)
+        memory.begin(f"1.-.{round(clock.wall() * 1000) + 60_000}")
+        assert memory.last() == Written(lsn=None, at=clock.monotonic())
+
+    fresh(scenario)
+
+
+@given(st.text() | st.from_regex(r"1\.[0-9a-f]{15,18}\.[0-9]{10,18}", fullmatch=True))
+def test_no_text_is_refused_as_a_token(text):
+    def scenario():
+        memory = Memory(FakeClock())
+        memory.begin(text)
+        assert memory.last() is None or memory.token() is not None
+
+    fresh(scenario)
+
+
+def test_beginning_forgets_what_the_context_wrote(clock):
+    def scenario():
+        memory = Memory(clock)
+        memory.note(5)
+        memory.begin(None)
+        assert memory.last() is None
+        assert memory.token() is None
+
+    fresh(scenario)
+
+
+def test_a_position_is_forgotten_after_an_hour(clock):
+    def scenario():
+        memory = Memory(clock)
+        memory.note(5)
+        clock.advance(3600.0)
+        assert memory.last() is not None
+        clock.advance(0.1)
+        assert memory.last() is None
+
+    fresh(scenario)
+
+
+def test_routers_keep_their_positions_apart(clock):
+    def scenario():
+        one, other = Memory(clock), Memory(clock)
+        one.note(5)
+        assert other.last() is None
+        other.note(7)
+        other.begin(None)
+        assert one.last() == Written(lsn=5, at=0.0)
+
+    fresh(scenario)
+
+
+def test_a_thread_starts_without_a_memory_and_keeps_its_own_to_itself(clock):
+    def scenario():
+        memory = Memory(clock)
+        memory.note(5)
+        seen = []
+
+        def other():
+            seen.append(memory.last())
+            memory.note(6)
+
+        thread = Thread(target=lambda: copy_context().run(other))
+        thread.start()
+        thread.join()
+        assert memory.last().lsn == 5
+        return seen
+
+    assert fresh(scenario)[0] is None
+
+
+async def test_calls_in_threads_share_the_memory_that_a_request_began(clock):
+    memory = Memory(clock)
+    memory.begin(None)
+    await asyncio.to_thread(memory.note, 9)
+    assert memory.last().lsn == 9
+    assert (await asyncio.to_thread(memory.last)).lsn == 9
+
+
+async def test_tasks_of_two_requests_know_nothing_of_each_other(clock):
+    memory = Memory(clock)
+
+    async def request(lsn):
+        memory.begin(None)
+        if lsn:
+            memory.note(lsn)
+        await asyncio.sleep(0)
+        return memory.last()
+
+    written, idle = await asyncio.gather(request(7), request(None))
+    assert written.lsn == 7
+    assert idle is None
