@@ -26,6 +26,8 @@ from tests.servers import (
 
 # A shared machine stalls at will, so no example has a deadline; the run's own timeout stays.
 settings.register_profile("hhs_perf", deadline=None, database=None)
+# Our rules are searched whole on one Python; elsewhere `--hypothesis-profile=brief` is enough.
+settings.register_profile("brief", settings.get_profile("hhs_perf"), max_examples=20)
 settings.load_profile("hhs_perf")
 
 _numbers = itertools.count(1)

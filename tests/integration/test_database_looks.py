@@ -123,15 +123,16 @@ def test_development_keeps_plans_and_proves_indexes(engine: sa.Engine | AsyncEng
     monitor.close()
 
 
-def test_a_look_counts_as_no_query(filled: Database) -> None:
+def test_a_look_counts_as_no_query_and_no_connection(filled: Database) -> None:
     engine = sa.create_engine(filled.url("psycopg"))
     monitor = monitor_with()
     monitor.database.instrument()
     run(engine, statements()[0])
-    before = monitor.database.report().since_start.queries
+    before = monitor.database.report()
     monitor.database.look_closer()
     report = monitor.database.report()
-    assert report.since_start.queries == before
+    assert report.since_start.queries == before.since_start.queries
+    assert report.pools == before.pools
     assert len(report.engines) == 1
     monitor.close()
     engine.dispose()

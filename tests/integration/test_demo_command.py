@@ -108,8 +108,8 @@ def check_database(database: dict[str, Any]) -> None:
     )
     for line in (found["line"], index["line"]):
         assert line["file"].endswith("hhs_perf/demo/queries.py")
-    place = f"{index['line']['file']}:{index['line']['line']}"
-    assert place in {slow["line"] for slow in database["slow_latest"]}
+    assert [statement.split()[1] for statement in index["statements"]] == ["fact_mention"]
+    assert all(re.search(r"/queries\.py:\d+$", slow["line"]) for slow in database["slow_latest"])
 
 
 @attrs.frozen
@@ -133,12 +133,12 @@ class Demo:
 @pytest.fixture(params=FRAMEWORKS)
 def demo(request: pytest.FixtureRequest, environment: dict[str, str]) -> Iterator[Demo]:
     """A demo that goes on serving."""
-    yield from serving(environment, request.param, requests=40)
+    yield from serving(environment, request.param)
 
 
-def serving(environment: dict[str, str], framework: str, *, requests: int = 4) -> Iterator[Demo]:
-    """Serve after some requests; with less than ten nothing slow is among them."""
-    options = ("--requests", str(requests), "--port", "0", "--framework", framework)
+def serving(environment: dict[str, str], framework: str) -> Iterator[Demo]:
+    """Serve after a few requests, too few for the slow ones to be among them."""
+    options = ("--requests", "9", "--port", "0", "--framework", framework)
     with start(environment, *options) as process:
         try:
             lines = []
@@ -176,7 +176,7 @@ def test_it_goes_on_serving_what_it_shows(demo: Demo) -> None:
     """The lines shown and the guide's work as they are, so does `status`; all need the token."""
     assert httpx.get(demo.url, trust_env=False).status_code == 401
     tables = ("Routes", "Cache", "Database", "What slows the database", "Warm-ups", "SLAs")
-    for section in (*tables, "All 40 requests were counted"):
+    for section in (*tables, "All 9 requests were counted"):
         assert section in demo.shown
     shown = [line for line in demo.shown.splitlines() if line.startswith("curl")]
     assert len(shown) == 5
@@ -192,6 +192,9 @@ def test_it_goes_on_serving_what_it_shows(demo: Demo) -> None:
         trust_env=False,
     )
     assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    with httpx.Client(trust_env=False) as client:
+        for _ in range(40):  # as many as a p95 is judged from
+            client.get(demo.url.replace("/performance", "/summary")).raise_for_status()
     status = subprocess.run(
         [sys.executable, "-m", "hhs_perf", "status", demo.url],
         env={**os.environ, "HHS_PERF_TOKEN": demo.token},

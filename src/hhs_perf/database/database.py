@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from threading import RLock
 from typing import TYPE_CHECKING
 from weakref import WeakSet
@@ -186,6 +187,11 @@ class Database:
             began=self.clock.monotonic(),
         )
 
+    def add(self, router: ReplicaRouter) -> None:
+        """Show a router of read replicas, keep the lag of its replicas, and close it at the end."""
+        self.routers.add(router)
+        router.record_into(self.metrics)
+
     def slow_latest(self) -> tuple[SlowStatement, ...]:
         """Give the latest slow executions, the newest first, at most 100."""
         return self._seer.slow_book.latest()
@@ -204,10 +210,14 @@ class Database:
     def look_closer(self) -> Looked:
         """Ask the databases for plans, indexes and partitions of what was slow, and wait for it.
 
-        On an event loop call it in a thread. What fails is counted among the faults, or said in
-        what it gives. With ENABLE_QUERY_PROFILING=true missing indexes are tried out.
+        What fails is counted among the faults, or said in what it gives. With
+        ENABLE_QUERY_PROFILING=true missing indexes are tried out.
         """
         return self.looker.look()
+
+    async def look_closer_async(self) -> Looked:
+        """Do the same in a thread, while the event loop goes on."""
+        return await asyncio.to_thread(self.look_closer)
 
     def tick(self) -> None:
         """Have that done on a thread of its own where it is due; for the monitor's tick."""

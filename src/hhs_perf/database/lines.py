@@ -19,13 +19,15 @@ except ModuleNotFoundError:  # without it there are no asynchronous engines
 
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from types import FrameType
 
 __all__ = ["Line", "Stack", "application_line", "application_stack", "line_of"]
 
 _MOST_FRAMES: Final = 120
+_MOST_FILES: Final = 4096
 _LINES_OF_A_STACK: Final = 3
+# Frames of libraries that may lie between two lines of a stack; below is what serves requests.
+_MOST_BETWEEN: Final = 30
 _PACKAGE: Final = str(Path(__file__).parent.parent) + "/"
 _DEMO: Final = _PACKAGE + "demo/"
 _STDLIB: Final = tuple(
@@ -45,7 +47,19 @@ class Line:
         return f"{self.file}:{self.line}"
 
 
-@lru_cache(maxsize=4096)
+class _Files(dict[str, bool]):
+    """Whether files are the application's: asked for every frame, where a call costs more."""
+
+    def __missing__(self, file: str) -> bool:
+        if len(self) >= _MOST_FILES:
+            self.clear()
+        found = self[file] = _is_application(file)
+        return found
+
+
+_is_the_applications: Final = _Files()
+
+
 def _is_application(file: str) -> bool:
     # The demo is an application that happens to live inside the package, installed or not.
     if file.startswith(_DEMO):
@@ -64,12 +78,21 @@ def line_of(frame: FrameType | None) -> Line | None:
     """Give the innermost line of the application at or above `frame`, None where there is none."""
     left = _MOST_FRAMES
     while frame is not None and left:
-        code = frame.f_code
-        if _is_application(code.co_filename):
-            return _made(code.co_filename, frame.f_lineno, code.co_qualname)
+        if _is_the_applications[frame.f_code.co_filename]:
+            code = frame.f_code
+            return _made(code.co_filename, _number_of(frame), code.co_qualname)
         frame = frame.f_back
         left -= 1
     return None
+
+
+def _number_of(frame: FrameType) -> int:
+    """Give the line's number: in a template of Jinja's, which is compiled, that of its source."""
+    template = frame.f_globals.get("__jinja_template__")
+    if template is None:
+        return frame.f_lineno
+    number: int = template.get_corresponding_lineno(frame.f_lineno)
+    return number
 
 
 @lru_cache(maxsize=4096)
@@ -95,36 +118,34 @@ class Stack(tuple[object, ...]):
         """The innermost of them."""
         if not self:
             return None
-        code: Any = self[0]
-        return _made(code.co_filename, cast("int", self[1]), code.co_qualname)
+        file, line, function = self[:3]
+        return _made(cast("str", file), cast("int", line), cast("str", function))
 
 
 def application_stack() -> Stack:
     """Give the lines of the application that are running, the innermost first, three at most."""
     found: list[object] = []
-    for frame in _frames():
-        code = frame.f_code
-        if _is_application(code.co_filename):
-            found += (code, frame.f_lineno)
-            if len(found) == 2 * _LINES_OF_A_STACK:
-                break
-    return Stack(found)
-
-
-def _frames() -> Iterator[FrameType]:
-    """Go through the running frames from the inside, through greenlets as well."""
     left = _MOST_FRAMES
-    frame: FrameType | None = sys._getframe(2)  # noqa: SLF001 - see application_line
-    greenlet = getcurrent()
+    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - see application_line
+    greenlet: Any = None
     while left:
-        while frame is not None and left:
-            yield frame
-            frame = frame.f_back
-            left -= 1
-        greenlet = None if greenlet is None else greenlet.parent
-        if greenlet is None:
-            return
-        frame = greenlet.gr_frame
+        if frame is None:
+            greenlet = getcurrent() if greenlet is None else greenlet
+            greenlet = None if greenlet is None else greenlet.parent
+            if greenlet is None:
+                break
+            frame = greenlet.gr_frame
+            continue
+        code = frame.f_code
+        if _is_the_applications[code.co_filename]:
+            # Not the code itself: to hash it costs more than all else here.
+            found += (code.co_filename, _number_of(frame), code.co_qualname)
+            if len(found) == 3 * _LINES_OF_A_STACK:
+                break
+            left = min(left, _MOST_BETWEEN)
+        frame = frame.f_back
+        left -= 1
+    return Stack(found)
 
 
 def application_line() -> Line | None:
@@ -136,7 +157,7 @@ def application_line() -> Line | None:
     found = line_of(sys._getframe(1))  # noqa: SLF001 - the documented way costs twenty times as much
     if found is not None:
         return found
-    greenlet = getcurrent()
+    greenlet: Any = getcurrent()
     while greenlet is not None:
         greenlet = greenlet.parent
         if greenlet is not None:

@@ -26,7 +26,9 @@ _LONGEST_PARAMETERS: Final = 100_000
 class ProfiledQuery:
     """One query of a profiled request."""
 
-    __slots__ = ("began", "execute", "failed", "fetch", "key", "line", "rows", "same", "source", "sql")
+    __slots__ = (
+        "began", "execute", "failed", "fetch", "key", "line", "rows", "same", "source", "sql",
+    )  # fmt: skip
 
     def __init__(
         self, key: str, sql: str, *, began: float, execute: float, failed: bool, line: Line | None,

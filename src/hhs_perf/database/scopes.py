@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextvars import Token
     from types import TracebackType
-    from typing import Any
 
     from .n_plus_one.findings import Finding
     from .._scope import RequestScope
@@ -133,8 +132,8 @@ class QueryScope:
     async def __aenter__(self) -> Self:
         return self.__enter__()
 
-    async def __aexit__(self, *raised: Any) -> None:
-        self.__exit__(*raised)
+    async def __aexit__(self, *raised: object) -> None:
+        self.__exit__(None, None, None)
 
 
 def open_scope() -> QueryScope | None:

@@ -12,7 +12,7 @@ from typing import Any, Final
 from warnings import catch_warnings, simplefilter
 
 import attrs
-from sqlalchemy import Column, ForeignKey, Integer, Table, create_engine, event, select
+from sqlalchemy import Column, Engine, ForeignKey, Integer, Table, create_engine, event, select
 from sqlalchemy.engine import cursor as _cursor
 from sqlalchemy.orm import Session, registry, relationship
 from sqlalchemy.pool import StaticPool
@@ -88,6 +88,11 @@ def _try() -> Abilities:
         seen.append(context)
 
     try:
+        if (reason := _cannot_connect(engine)) is not None:
+            # A listener to every engine, of the host's, that expects another database: nothing
+            # speaks against this version.
+            _LOG.warning("SQLAlchemy could not be tried: %s", reason)
+            return Abilities(fetching=None, orm=None)
         mapped.metadata.create_all(engine)
         event.listen(engine, "do_execute", look)
         with Session(engine) as session:
@@ -105,6 +110,14 @@ def _try() -> Abilities:
         engine.dispose()
         mapped.dispose()
     return Abilities(fetching=fetching, orm=orm)
+
+
+def _cannot_connect(engine: Engine) -> str | None:
+    try:
+        engine.connect().close()
+    except Exception as error:  # noqa: BLE001 - whatever the host's listeners raise
+        return f"{type(error).__name__}: {error}"
+    return None
 
 
 def _fetching(context: Any) -> str | None:

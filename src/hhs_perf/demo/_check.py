@@ -75,8 +75,13 @@ class _SinceStart:
 
 
 @attrs.frozen(kw_only=True)
+class _Index:
+    statements: tuple[str, ...]
+
+
+@attrs.frozen(kw_only=True)
 class _Indexes:
-    advice: tuple[object, ...] = ()
+    advice: tuple[_Index, ...] = ()
 
 
 @attrs.frozen(kw_only=True)
@@ -174,7 +179,8 @@ def query_differences(body: bytes, sent: Mapping[Endpoint, Sent]) -> tuple[str, 
 
 def _names_an_index(body: bytes) -> bool:
     read = msgspec.json.decode(body, type=_Database)
-    return any(database.advice for database in read.indexes)
+    # An earlier look can have found the foreign key alone, before anybody asked for it.
+    return any(index.statements for database in read.indexes for index in database.advice)
 
 
 def _of_cache(cache: _Cache, sent: Mapping[Endpoint, Sent]) -> tuple[str, ...]:

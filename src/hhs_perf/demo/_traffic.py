@@ -121,15 +121,14 @@ def queries_of(endpoint: Endpoint) -> int | None:
 def plan(requests: int, framework: Framework) -> tuple[Visit, ...]:
     """Lay out exactly `requests` visits: the same ones in the same order at each call.
 
-    With at least as many requests as kinds of visit, every kind occurs, and early on: what takes
-    a while to be looked at, such as a missing index, is looked at while the others are sent.
+    With at least as many requests as kinds of visit, every kind occurs, the troublemakers first:
+    what takes a while to be looked at, a missing index, is so while the others are sent.
     """
     chance = random.Random(_SEED)  # noqa: S311 -- a repeatable mix, no secret
-    first = list(_MIX[:requests])
+    first = list(reversed(_MIX[:requests]))
     left = requests - len(first)
     rest = [kind for kind in _MIX for _ in range(left * kind.share // 1000)]
     rest += [_MIX[0]] * (left - len(rest))  # what rounding left over
-    chance.shuffle(first)
     chance.shuffle(rest)
     return tuple(
         Visit(

@@ -131,7 +131,7 @@ def test_a_disposed_engine_and_one_that_is_collected_are_looked_at_as_far_as_the
 def test_what_a_replica_ran_is_looked_at_on_its_primary(rig: Rig, tmp_path: Path) -> None:
     replica = create_engine(rig.engine.url)
     router = ReplicaRouter(rig.engine, [replica], clock=rig.clock)
-    rig.database.routers.add(router)
+    rig.database.add(router)
     rig.database.instrument(replica)
     event.listen(replica, "connect", rig._connected)
     with replica.connect() as connection:
@@ -140,6 +140,12 @@ def test_what_a_replica_ran_is_looked_at_on_its_primary(rig: Rig, tmp_path: Path
     assert len(looked.indexes) == 1
     router.close()
     replica.dispose()
+
+
+async def test_a_look_on_an_event_loop_is_taken_in_a_thread(rig: Rig) -> None:
+    looked = await rig.database.look_closer_async()
+    assert looked is rig.database.looker.latest
+    assert len(looked.indexes) == 1
 
 
 def test_a_forked_child_begins_at_nothing(rig: Rig) -> None:

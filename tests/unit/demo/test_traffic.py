@@ -23,10 +23,11 @@ def test_a_plan_has_exactly_as_many_visits_as_asked(requests: int, framework: Fr
 
 @pytest.mark.parametrize("requests", [12, 13, 300])
 def test_every_kind_of_visit_occurs_early(requests: int) -> None:
+    """The slow query first of all, which has to be looked at while the others are sent."""
     visits = plan(requests, "flask")[:12]
+    assert visits[0].path == "/api/mentions"
     met = Counter((visit.endpoint.route, visit.status) for visit in visits)
     assert len(met) == 12
-    assert ("/api/mentions", 200) in met
     assert ("/api/broken", 500) in met
     assert ("unmatched", 404) in met
     assert ("/api/accounts/<int:account_key>", 404) in met

@@ -135,7 +135,7 @@ def test_replicas_show_with_stamps(rig: Rig, tmp_path: Path) -> None:
 
     replica = create_engine(f"sqlite:///{tmp_path}/replica.sqlite3")
     router = ReplicaRouter(rig.engine, [replica], clock=rig.clock)
-    rig.database.routers.add(router)
+    rig.database.add(router)
     rig.database.instrument(replica)
     body = Asked(rig.monitor).read()
     [shown] = body["replicas"]

@@ -10,7 +10,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 from sqlalchemy.pool import NullPool, SingletonThreadPool, StaticPool
 
-from ..marks import OURS
+from ..marks import OURS, OWN_POOL
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,6 +55,7 @@ def own_engine(engine: Engine) -> Engine:
         dialect=engine.dialect,
         _dispatch=host.dispatch,
     )
+    setattr(pool, OWN_POOL, True)
     own = Engine(pool, engine.dialect, engine.url, hide_parameters=True)
     event.listen(own, "before_cursor_execute", _mark, retval=True)
     return own

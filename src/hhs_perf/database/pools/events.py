@@ -7,6 +7,7 @@ from weakref import ref
 
 from sqlalchemy import event
 
+from ..marks import OWN_POOL
 from .holders import current_task
 
 if TYPE_CHECKING:
@@ -66,13 +67,15 @@ class PoolEvents:
 
     def _connected(self, _: object, record: ConnectionPoolEntry) -> None:
         try:
-            self._ledger.connects_anew(record)
+            if not _is_ours(record):
+                self._ledger.connects_anew(record)
         except Exception as exc:  # noqa: BLE001 - a named border: the event
             self._ledger.faults.note("counting a new connection", exc)
 
-    def _closed(self, *_: object) -> None:
+    def _closed(self, _: object, record: object = None) -> None:
         try:
-            self._ledger.closed()
+            if not _is_ours(record):
+                self._ledger.closed()
         except Exception as exc:  # noqa: BLE001 - a named border: the event
             self._ledger.faults.note("counting a closed connection", exc)
 
@@ -85,6 +88,8 @@ class PoolEvents:
     def _checked_out(self, _: object, record: object, __: object) -> None:
         ledger = self._ledger
         try:
+            if _is_ours(record):
+                return
             ledger.lend(record, current_task())
             with ledger.lock:
                 ledger.taken_by_event += 1
@@ -96,3 +101,8 @@ class PoolEvents:
             self._ledger.returned(record)
         except Exception as exc:  # noqa: BLE001 - a named border: the event
             self._ledger.faults.note("timing the return of a connection", exc)
+
+
+def _is_ours(record: object) -> bool:
+    """Tell a connection of the library's own, made as the host makes its."""
+    return hasattr(getattr(record, "_ConnectionRecord__pool", None), OWN_POOL)

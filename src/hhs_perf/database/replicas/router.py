@@ -77,7 +77,6 @@ class ReplicaRouter:
         stick_for: float = 2.0,
         probe: Callable[[Engine, Engine], Probe] | None = None,
         note: str | None = None,
-        metrics: Registry | None = None,
         clock: Clock | None = None,
         faults: Faults | None = None,
     ) -> None:
@@ -98,7 +97,7 @@ class ReplicaRouter:
                 raise ReplicaError("an engine cannot be its own replica")
             if engine.dialect.is_async != self.primary.dialect.is_async:
                 raise ReplicaError("the primary's engine and a replica's must both be asynchronous")
-        self._watches = self._watch(engines, probe, metrics)
+        self._watches = self._watch(engines, probe)
         self.counts: Final = Counts(self._watches)
         self._read_only: dict[int, Engine] = {}
 
@@ -171,6 +170,11 @@ class ReplicaRouter:
         """
         self._memory.begin(token)
 
+    def record_into(self, metrics: Registry) -> None:
+        """Keep the lag of each replica in the gauge `db.replica.lag{replica}` from now on."""
+        for watch in self._watches:
+            watch.gauge = metrics.gauge("db.replica.lag", replica=watch.name)
+
     def report(self) -> ReplicaReport:
         """Tell how the replicas stand, and where transactions went since the start."""
         now = self._clock.monotonic()
@@ -230,7 +234,6 @@ class ReplicaRouter:
         self,
         engines: Sequence[Engine],
         probe: Callable[[Engine, Engine], Probe] | None,
-        metrics: Registry | None,
     ) -> tuple[Watch, ...]:
         choose = probe or probe_for(self._clock, _PROBE_TIMEOUT)
         rules = WatchRules(
@@ -243,14 +246,13 @@ class ReplicaRouter:
         timeline = Timeline(self._clock)
         return tuple(
             Watch(
-                name := f"replica-{number}",
+                f"replica-{number}",
                 engine,
                 make_probe=partial(choose, self.primary, engine),
                 rules=rules,
                 clock=self._clock,
                 timeline=timeline,
                 faults=self.faults,
-                gauge=None if metrics is None else metrics.gauge("db.replica.lag", replica=name),
             )
             for number, engine in enumerate(engines, 1)
         )

@@ -59,7 +59,6 @@ class Watch:
         clock: Clock,
         timeline: Timeline,
         faults: Faults,
-        gauge: Gauge | None,
     ) -> None:
         self.name = name
         self.engine = engine
@@ -67,7 +66,7 @@ class Watch:
         self._rules = rules
         self._clock = clock
         self._timeline = timeline
-        self._gauge = gauge
+        self.gauge: Gauge | None = None
         self._ticker = Ticker(self.tick, rules.probe_every, f"hhs-perf-{name}", faults)
         # Held by whoever looks: a thread, for as long as the replica takes.
         self._looking = threading.Lock()
@@ -203,8 +202,8 @@ class Watch:
                 self._become("lagging")
             else:
                 self._become("healthy")
-        if self._gauge is not None and seen.lag is not None and not isinf(seen.lag):
-            self._gauge.set(seen.lag)
+        if self.gauge is not None and seen.lag is not None and not isinf(seen.lag):
+            self.gauge.set(seen.lag)
 
     def _failed(self, error: Exception) -> None:
         with self._lock:

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Engine
 
     from .seer import Seer
-    from .statements import Statement
 
 __all__ = ["Listener"]
 
@@ -67,7 +66,9 @@ def _functions(  # noqa: C901, PLR0915 - one closure over what every query needs
     me, current = seer.owner, seer.current
     scope_of_block, scope_of_request = current_scope.get, current_request.get
 
-    def rest(name: str, this: Callable[..., bool], dialect: Any, arguments: tuple[Any, ...]) -> None:
+    def rest(
+        name: str, this: Callable[..., bool], dialect: Any, arguments: tuple[Any, ...]
+    ) -> None:
         """Do what comes after this listener: the others, then the dialect."""
         is_after = False
         for function in getattr(dialect.dispatch, name):

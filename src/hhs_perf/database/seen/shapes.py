@@ -25,7 +25,9 @@ _LONGEST_TEXT: Final = 2000
 _LONGEST_TABLE: Final = 60
 _LONGEST_SHOWN: Final = 4000
 _READS: Final = frozenset({"SELECT", "WITH", "VALUES", "SHOW", "TABLE"})
-_WRITING: Final = re.compile(r"\b(?:INSERT INTO|UPDATE \S+ SET|DELETE FROM|MERGE INTO)\b", re.IGNORECASE)
+_WRITING: Final = re.compile(
+    r"\b(?:INSERT INTO|UPDATE \S+ SET|DELETE FROM|MERGE INTO)\b", re.IGNORECASE
+)
 _KEPT: Final = "_hhs_perf_shape"
 
 

@@ -212,7 +212,9 @@ def test_the_report_is_json_and_keeps_passwords_to_itself(world):
 
 def test_the_lag_is_a_gauge(world, clock):
     registry = Registry(clock=clock)
-    world.router(metrics=registry)
+    router = world.router()
+    router.record_into(registry)
+    router.probe()
     assert registry.gauge("db.replica.lag", replica="replica-1").value == 0.0
 
 

@@ -211,7 +211,9 @@ def test_timing_alone_leaves_fetching_alone(engine: Engine, make_monitor: Callab
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_two_monitors_count_the_same_rows(way: str, engine: Engine, make_monitor: Callable[..., Any]):
+def test_two_monitors_count_the_same_rows(
+    way: str, engine: Engine, make_monitor: Callable[..., Any]
+):
     """Whatever one puts in the place of SQLAlchemy's strategy, the other sees through."""
     monitors = [make_monitor(), make_monitor()]
     for monitor in monitors:

@@ -72,7 +72,9 @@ class Other:
 
 
 @pytest.mark.parametrize("is_first", [True, False])
-def test_other_listeners_are_called_in_their_order(is_first: bool, engine: Engine, make_monitor: Make):
+def test_other_listeners_are_called_in_their_order(
+    is_first: bool, engine: Engine, make_monitor: Make
+):
     """Whether they came before or after, and each execution is counted once."""
     monitor = make_monitor()
     others = [Other(engine)] if is_first else []
@@ -332,8 +334,11 @@ def test_defaults_that_ask_the_database_are_seen_apart(seen: Seen):
     table = Table(
         "t",
         MetaData(),
-        Column("id", Integer, primary_key=True, default=select(func.max(USERS.c.id)).scalar_subquery()),
+        Column(
+            "id", Integer, primary_key=True, default=select(func.max(USERS.c.id)).scalar_subquery()
+        ),
         Column("name", String),
+        implicit_returning=False,
     )
     table.create(seen.engine)
     with seen.engine.begin() as connection:

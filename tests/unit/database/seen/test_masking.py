@@ -7,8 +7,21 @@ from time import process_time
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from sqlalchemy import Column, DateTime, Enum, Integer, MetaData, Numeric, String, Table
-from sqlalchemy import insert, literal, select, tuple_, update
+from sqlalchemy import (
+    Column,
+    DateTime,
+    Enum,
+    Integer,
+    MetaData,
+    Numeric,
+    String,
+    Table,
+    insert,
+    literal,
+    select,
+    tuple_,
+    update,
+)
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.postgresql import asyncpg, psycopg
 
@@ -42,7 +55,10 @@ VALUES = st.one_of(
 )
 
 
-@given(values=st.lists(VALUES, min_size=1, max_size=5), dialect=st.sampled_from(["sqlite", "postgresql"]))
+@given(
+    values=st.lists(VALUES, min_size=1, max_size=5),
+    dialect=st.sampled_from(["sqlite", "postgresql"]),
+)
 @example(values=["'C:\\'", "'zq'"], dialect="postgresql")
 @example(values=["$a1$z q$a1$"], dialect="postgresql")
 @example(values=[".7e7"], dialect="sqlite")

@@ -26,7 +26,9 @@ from sqlalchemy.pool import StaticPool
 from hhs_perf.database.seen.shapes import Shape, Shapes
 
 MAPPED = registry()
-PARENTS = Table("parents", MAPPED.metadata, Column("id", Integer, primary_key=True), Column("name", String))
+PARENTS = Table(
+    "parents", MAPPED.metadata, Column("id", Integer, primary_key=True), Column("name", String)
+)
 CHILDREN = Table(
     "children",
     MAPPED.metadata,
@@ -105,7 +107,9 @@ def test_roles_say_what_a_statement_is_for(seeing: Seeing):
     with Session(seeing.engine) as session:
         parents = session.scalars(select(Parent).order_by(PARENTS.c.id)).all()
         assert len(parents[0].children) == 1
-        session.scalars(select(Parent).options(selectinload(Parent.children)).where(PARENTS.c.id == 3)).all()
+        session.scalars(
+            select(Parent).options(selectinload(Parent.children)).where(PARENTS.c.id == 3)
+        ).all()
         session.refresh(parents[0])
         parents[1].name = "y"
         session.commit()
@@ -184,7 +188,12 @@ def test_a_default_that_asks_the_database_is_a_statement_of_its_own():
     table = Table(
         "t",
         type(MAPPED.metadata)(),
-        Column("id", Integer, primary_key=True, default=select(func.max(PARENTS.c.id) + 10).scalar_subquery()),
+        Column(
+            "id",
+            Integer,
+            primary_key=True,
+            default=select(func.max(PARENTS.c.id) + 10).scalar_subquery(),
+        ),
         Column("name", String),
         implicit_returning=False,
     )

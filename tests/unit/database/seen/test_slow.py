@@ -77,7 +77,7 @@ def test_large_values_are_not_kept(slow: Seen):
         connection.exec_driver_sql("SELECT '" + "x" * 1_000_000 + "' AS b").all()
     kept = slow.database.slow_statements()[-1]
     assert kept.source is None
-    assert kept.driver_sql == kept.sql == "SELECT ? AS b"
+    assert kept.driver_sql == kept.sql == "SELECT ?"
 
 
 class Hostile(str):

@@ -1,0 +1,206 @@
+"""What the costs of the database part are measured on: tables, engines and turns of queries."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack, ExitStack
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import sqlalchemy
+from sqlalchemy import Engine, ForeignKey, event, insert, select
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, relationship
+from sqlalchemy.pool import QueuePool
+
+from hhs_perf import Monitor, Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
+    from sqlalchemy.engine import Connection
+
+Work = Literal["core", "orm", "connect", "lazy"]
+
+QUERIES: Final = {"core": 500, "orm": 200, "connect": 300, "lazy": 4 * 50}
+"""Queries of one turn of each kind of work."""
+PARENTS: Final = 50
+IN_MEMORY: Final = "sqlite://"
+
+
+class Base(DeclarativeBase):
+    """The tables."""
+
+
+class Parent(Base):
+    """Has two children."""
+
+    __tablename__ = "bench_parents"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    children: Mapped[list[Child]] = relationship(order_by="Child.id")
+
+
+class Child(Base):
+    """Has a parent."""
+
+    __tablename__ = "bench_children"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    parent_id: Mapped[int] = mapped_column(ForeignKey(Parent.id), index=True)
+    name: Mapped[str]
+
+
+ONE: Final = select(Parent.__table__).where(Parent.__table__.c.id == 5)
+MAPPED: Final = select(Parent).where(Parent.id == 5)
+ALL: Final = select(Parent)
+
+
+def fill(connection: Connection) -> None:
+    """Make the tables, with their rows."""
+    Base.metadata.create_all(connection)
+    parents = [{"id": n, "name": f"parent {n}"} for n in range(1, PARENTS + 1)]
+    connection.execute(insert(Parent), parents)
+    children = [
+        {"id": 2 * n + m, "parent_id": n, "name": f"child {m}"}
+        for n in range(1, PARENTS + 1)
+        for m in range(2)
+    ]
+    connection.execute(insert(Child), children)
+
+
+def make_engine(url: str = IN_MEMORY) -> Engine:
+    """Make an engine that has the tables; in memory where no server is named."""
+    # By its module: others replace the function there.
+    if url != IN_MEMORY:
+        return sqlalchemy.create_engine(url)
+    # One connection, out of a pool as servers have it.
+    engine = sqlalchemy.create_engine(url, poolclass=QueuePool, pool_size=1, max_overflow=0)
+    with engine.begin() as connection:
+        fill(connection)
+    return engine
+
+
+def listen_to_nothing(engine: Engine) -> None:
+    """Register the pair of listeners that every other instrumentation begins with, empty."""
+    event.listen(engine, "before_cursor_execute", _nothing)
+    event.listen(engine, "after_cursor_execute", _nothing)
+
+
+def _nothing(*_: object) -> None:
+    """Do nothing."""
+
+
+def monitor(detail: str) -> Monitor:
+    """Make a monitor that takes queries at a detail, and has no thread of its own."""
+    settings = Settings.from_env({"HHS_PERF_QUERY_DETAIL": detail})
+    return Monitor(settings, installed_plugins=False, tick=False)
+
+
+def core(connection: Connection) -> None:
+    """Send a turn of selects on one connection."""
+    execute = connection.execute
+    for _ in range(QUERIES["core"]):
+        execute(ONE).all()
+
+
+def orm(engine: Engine) -> None:
+    """Send a turn of selects of an instance in one session."""
+    with Session(engine) as session:
+        for _ in range(QUERIES["orm"]):
+            session.scalars(MAPPED).all()
+
+
+def connect(engine: Engine) -> None:
+    """Take a connection for each select of a turn."""
+    for _ in range(QUERIES["connect"]):
+        with engine.connect() as connection:
+            connection.execute(ONE).all()
+
+
+def lazy(engine: Engine) -> None:
+    """Load the children of each of many parents, in a session after the other."""
+    for _ in range(QUERIES["lazy"] // PARENTS):
+        with Session(engine) as session:
+            for parent in session.scalars(ALL):
+                _ = parent.children
+
+
+class Turns:
+    """The turns of one contender on an engine; `around` is entered for each of them.
+
+    `after` is part of a turn: what a contender does at its end.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        around: Callable[[], AbstractContextManager[object]] | None = None,
+        after: Callable[[], object] | None = None,
+    ) -> None:
+        self.engine = engine
+        self._around = around
+        self._after = after
+
+    def turn(self, work: Work) -> Callable[[], None]:
+        """Return the turn of a kind of work."""
+        run: Callable[[], None] = {
+            "core": self._core,
+            "orm": lambda: orm(self.engine),
+            "connect": lambda: connect(self.engine),
+            "lazy": lambda: lazy(self.engine),
+        }[work]
+
+        def turn() -> None:
+            with ExitStack() as stack:
+                if self._around is not None:
+                    stack.enter_context(self._around())
+                run()
+            if self._after is not None:
+                self._after()
+
+        return turn
+
+    def _core(self) -> None:
+        with self.engine.connect() as connection:
+            core(connection)
+
+
+class AsyncTurns:
+    """The like for an asynchronous engine, on a loop of its own."""
+
+    def __init__(self, url: str, loop: asyncio.AbstractEventLoop) -> None:
+        self.engine: AsyncEngine = create_async_engine(url)
+        self._loop = loop
+        self.around: Callable[[], Any] | None = None
+        self.after: Callable[[], object] | None = None
+
+    def turn(self, work: Work) -> Callable[[], None]:
+        """Return the turn of a kind of work."""
+        run = self._core if work == "core" else self._connect
+
+        async def turn() -> None:
+            async with AsyncExitStack() as stack:
+                if self.around is not None:
+                    await stack.enter_async_context(self.around())
+                await run()
+            if self.after is not None:
+                self.after()
+
+        return lambda: self._loop.run_until_complete(turn())
+
+    async def _core(self) -> None:
+        async with self.engine.connect() as connection:
+            for _ in range(QUERIES["core"]):
+                (await connection.execute(ONE)).all()
+
+    async def _connect(self) -> None:
+        for _ in range(QUERIES["connect"]):
+            async with self.engine.connect() as connection:
+                (await connection.execute(ONE)).all()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._loop.run_until_complete(self.engine.dispose())
+
