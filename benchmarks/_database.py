@@ -75,8 +75,8 @@ def make_engine(url: str = IN_MEMORY) -> Engine:
     # By its module: others replace the function there.
     if url != IN_MEMORY:
         return sqlalchemy.create_engine(url)
-    # One connection, out of a pool as servers have it.
-    engine = sqlalchemy.create_engine(url, poolclass=QueuePool, pool_size=1, max_overflow=0)
+    # Out of a pool as servers have it; who takes one connection at a time always gets the same.
+    engine = sqlalchemy.create_engine(url, poolclass=QueuePool)
     with engine.begin() as connection:
         fill(connection)
     return engine

@@ -14,16 +14,17 @@ if TYPE_CHECKING:
     from contextvars import Token
     from types import TracebackType
 
-    from .n_plus_one.findings import Finding
     from .._scope import RequestScope
+    from .n_plus_one.findings import Finding
     from .profile import ProfiledQuery
     from .seen.statements import Statement
 
-__all__ = ["OnNPlusOne", "QueryScope", "open_scope"]
+__all__ = ["FOLD_AT", "OnNPlusOne", "QueryScope", "open_scope"]
 
 OnNPlusOne = Literal["record", "warn", "raise", "off"]
 
-_FOLD_AT: Final = 4096
+FOLD_AT: Final = 4096
+"""Executions that a scope holds before it adds them up."""
 
 current: Final[ContextVar[QueryScope | None]] = ContextVar("hhs_perf_queries", default=None)
 
@@ -56,23 +57,33 @@ class QueryScope:
         self.n_plus_one: OnNPlusOne = n_plus_one
         self.watch = None if n_plus_one == "off" else Watch(n_plus_one)
         self.profiled = profiled
-        self.take: Callable[[Statement], None]
         self._done = done
         self._token: Token[QueryScope | None] | None = None
         self.outer: QueryScope | None = None
         # Guards _counts.
         self._lock = RLock()
-        self._seen: list[Statement] = []
-        self.take = self._seen.append
         self._counts: Counter[Statement] = Counter()
+        # Executions not counted yet; the listener appends to it, and calls `counts` when it is long.
+        self.seen: list[Statement] = []
+
+    def take(self, statement: Statement) -> None:
+        """Count an execution: an append is exact over threads, and cheap."""
+        self.seen.append(statement)
+        if len(self.seen) >= FOLD_AT:
+            self.counts()
 
     def counts(self) -> Counter[Statement]:
         """Count the executions of each statement so far."""
         with self._lock:
-            n = len(self._seen)
-            self._counts.update(self._seen[:n])
-            del self._seen[:n]
+            n = len(self.seen)
+            self._counts.update(self.seen[:n])
+            del self.seen[:n]
             return Counter(self._counts)
+
+    def add(self, counts: Counter[Statement]) -> None:
+        """Count what a scope within this one counted."""
+        with self._lock:
+            self._counts.update(counts)
 
     def label(self) -> str:
         """Name it: the route where the request has one, the name that it was given otherwise."""
@@ -82,11 +93,6 @@ class QueryScope:
         # Frameworks know the route while the view runs, the timers when the response starts.
         found = self._route_of(request) if request.route is None and self._route_of else None
         return request.route or found or self.name
-
-    def fold_if_long(self) -> None:
-        """Keep what is held of a scope that lasts bounded."""
-        if len(self._seen) > _FOLD_AT:
-            self.counts()
 
     @property
     def queries(self) -> int:
@@ -105,9 +111,7 @@ class QueryScope:
         while outer is not None and outer.owner is not self.owner:
             outer = outer.outer
         if outer is not None:
-            for statement, times in self.counts().items():
-                for _ in range(times):
-                    outer.take(statement)
+            outer.add(self.counts())
 
     def __enter__(self) -> Self:
         self.outer = current.get()

@@ -58,7 +58,7 @@ FIGURES: Final = (
     "shares_count",
     "video_views",
 )
-_MENTIONS_A_DAY: Final = 12
+_MENTIONS_A_DAY: Final = 10
 
 METADATA: Final = MetaData()
 

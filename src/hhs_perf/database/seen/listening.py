@@ -10,11 +10,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import event
+from sqlalchemy.engine.interfaces import ExecuteStyle
 
 from ..._scope import current as current_request
 from ...exceptions import NPlusOneError
 from ..lines import application_line
 from ..n_plus_one.watch import NPlusOneWarning
+from ..scopes import FOLD_AT
 from ..scopes import current as current_scope
 from .fetching import DEFAULT_FETCH, Fetch, TimedFetch, TimedStream
 from .statements import DRAIN_AT
@@ -105,7 +107,7 @@ def _functions(  # noqa: C901, PLR0915 - one closure over what every query needs
                     shape.has_rows
                     or (shape.has_rows is None and cursor.description is not None)
                 )
-                and not context.executemany
+                and context.execute_style is ExecuteStyle.EXECUTE
             ):
                 # Not the context itself: it holds the strategy, and neither would be freed in time.
                 origin = (context.root_connection, context.compiled, sql, parameters)
@@ -180,30 +182,34 @@ def _functions(  # noqa: C901, PLR0915 - one closure over what every query needs
                     scope = request.queries or open_request(request)
             if scope is not None and scope.owner is not me:
                 scope = current()
-            if (
-                (scope is not None and scope.profiled is not None)
-                or context._is_server_side  # noqa: SLF001 - as SQLAlchemy decides
-                or context.executemany
-                or "stream_results" in context.execution_options
-            ):
+            if scope is not None and scope.profiled is not None:
                 succeeded(began, execute, cursor, sql, parameters, context, 1)
                 return True
-            if fetching and shape.has_rows and context.cursor_fetch_strategy is DEFAULT_FETCH:
+            if fetching and shape.has_rows is not False:
+                if (
+                    shape.has_rows is None
+                    or context.cursor_fetch_strategy is not DEFAULT_FETCH
+                    or context._is_server_side  # noqa: SLF001 - as SQLAlchemy decides
+                    or context.execute_style is not ExecuteStyle.EXECUTE
+                    or "stream_results" in context.execution_options
+                ):
+                    succeeded(began, execute, cursor, sql, parameters, context, 1)
+                    return True
                 # Not the context itself: it holds the strategy, and neither would be freed in time.
                 origin = (context.root_connection, context.compiled, sql, parameters)
                 context.cursor_fetch_strategy = TimedFetch(
                     fetched, statement, began, execute, origin
                 )
-            elif fetching and shape.has_rows is not False:
-                succeeded(began, execute, cursor, sql, parameters, context, 1)
-                return True
             else:
                 waiting = statement.waiting
                 waiting.append((execute, 0.0, cursor.rowcount if full else 0, 1))
                 if len(waiting) >= DRAIN_AT or began + execute >= metrics.due_at:
                     drain(statement)
             if scope is not None:
-                scope.take(statement)
+                seen = scope.seen
+                seen.append(statement)
+                if len(seen) >= FOLD_AT:
+                    scope.counts()
                 if full and scope.watch is not None:
                     scope.watch.taken(shape, context, execute)
         except _MEANT:

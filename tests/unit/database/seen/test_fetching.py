@@ -145,9 +145,9 @@ def test_an_error_while_fetching_is_counted_once(fetch: str, seen: Seen):
     """SQLite computes rows as they are fetched: the ninth of these cannot be."""
     bad = literal_column("CASE WHEN id < 9 THEN 1 ELSE abs(-9223372036854775807 - 1) END")
     with seen.engine.connect() as connection:
-        if fetch == "stream":
-            connection = connection.execution_options(stream_results=True)
-        result = connection.execute(select(USERS.c.id, bad).order_by(USERS.c.id))
+        options = {"stream_results": fetch == "stream"}
+        query = select(USERS.c.id, bad).order_by(USERS.c.id)
+        result = connection.execute(query, execution_options=options)
         with pytest.raises(OperationalError, match="integer overflow"):
             if fetch == "fetchone":
                 one_by_one(result)
