@@ -25,6 +25,7 @@ exclude_patterns = ["_build"]
 nitpick_ignore_regex = [
     ("py:class", r"(.+\.)?[A-Z]"),
     ("py:class", r"cachetools\..+|collections\.abc\..+|Path|PathLike|Clock|Faults|Credentials"),
+    ("py:class", r"Abilities|(Async)?Engine|Connection|hhs_perf\.database\.partitions\..+"),
 ]
 
 html_theme = "furo"

@@ -8,6 +8,7 @@ from typing import assert_type
 import attrs
 from fastapi import FastAPI
 from flask import Flask
+from sqlalchemy import Engine
 
 import hhs_perf.adapters.fastapi
 import hhs_perf.adapters.flask
@@ -25,6 +26,17 @@ from hhs_perf import (
     request_scope,
 )
 from hhs_perf.cache import Policy, TieredCache
+from hhs_perf.database import (
+    AsyncRoutingSession,
+    Database,
+    QueryScope,
+    ReplicaRouter,
+    RoutingSession,
+    async_routing_sessionmaker,
+    create_engine_from_env,
+    read_only,
+    routing_sessionmaker,
+)
 from hhs_perf.metrics import Counter, Distribution, Gauge, Reader, Registry, Snapshot, Timer
 from hhs_perf.sla import Alert, AlertChange, Quantile, Ratio, SlaChange, SlaVerdict, Status
 from hhs_perf.testing import FakeClock
@@ -231,3 +243,23 @@ async def ask() -> None:
     assert_type(await cache.aio.get_or_load("a", load), Account)
     assert_type(await cache.aio.get_or_load("a", lambda: 3), int)
     assert_type(await cache.aio.get("a", type=Account), Account | None)
+
+
+# Databases: engines of both kinds, scopes, sessions that keep their class.
+engine = create_engine_from_env({"DATABASE_URL": "sqlite://"})
+assert_type(engine, Engine)
+database = monitor.database
+assert_type(database, Database)
+database.instrument()
+database.instrument(engine)
+database.instrument("sqlite://")  # type: ignore[arg-type]
+with database.scope("import", n_plus_one="raise") as queries:
+    assert_type(queries, QueryScope)
+    assert_type(queries.queries, int)
+database.scope(n_plus_one="loudly")  # type: ignore[arg-type]
+
+router = ReplicaRouter(engine, [])
+database.add(router)
+with routing_sessionmaker(router)() as session, read_only():
+    assert_type(session, RoutingSession)
+assert_type(async_routing_sessionmaker(router)(), AsyncRoutingSession)

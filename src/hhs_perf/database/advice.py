@@ -203,7 +203,7 @@ def _n_plus_one(report: DatabaseReport) -> Iterator[Advice]:
 
 def _missing_index(index: IndexAdvice) -> Advice:
     proof = (
-        f" Tried out, it makes the statement {index.gain:.3g} times cheaper."
+        f" Tried out, it makes the statement {_factor(index.gain)} times cheaper."
         if index.gain is not None
         else ""
     )
@@ -387,6 +387,10 @@ def _known(
 ) -> Iterator[Evidence]:
     if value is not None:
         yield Evidence(figure=figure, value=value, unit=unit)
+
+
+def _factor(gain: float) -> str:
+    return f"{gain:,.0f}" if gain >= 100 else f"{gain:.3g}"  # noqa: PLR2004 - three digits
 
 
 def _times(count: int, noun: str) -> str:

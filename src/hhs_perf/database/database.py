@@ -304,11 +304,16 @@ class Database:
         if request is not None:
             label = request.route or "unmatched"
         counts = scope.counts()
+        findings = scope.findings
         with self.statements.lock:
             for statement, times in counts.items():
                 statement.add_route(label, times)
+            for finding in findings:
+                repeated = self.statements.get(finding.statement)
+                if repeated is not None:
+                    repeated.add_line(finding.line)
         now = self.timeline.now()
-        self.findings.add(scope.findings, label, now)
+        self.findings.add(findings, label, now)
         if scope.profiled:
             seconds = self.clock.monotonic() - scope.began
             profile = Profile(

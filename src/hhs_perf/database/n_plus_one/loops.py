@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING, Any, Final
 
 from ..lines import application_stack
 from .findings import Finding, loop_advice
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from ..lines import Stack
     from ..seen.shapes import Shape
@@ -18,7 +19,22 @@ __all__ = ["MIN_TURNS", "Loop"]
 MIN_TURNS: Final = 5
 """Equal SELECTs from one place from which on they are a loop."""
 
+# Of so many turns each is looked at, then of a loop at one place every fourth; past the exact
+# ones, when there are twice as many.
+_FIRST_TURNS: Final = 8
+_STEP: Final = 4
 _EXACT_TURNS: Final = 64
+_MOST_WAITING: Final = 1024
+
+
+class _Place:
+    """What was seen of one place: turns looked at, and those that they stand for."""
+
+    __slots__ = ("stands_for", "turns")
+
+    def __init__(self) -> None:
+        self.turns = 0
+        self.stands_for = 0
 
 
 class Loop:
@@ -27,46 +43,77 @@ class Loop:
     A place is a line with those that called it: a helper called from several lines is no loop.
     What reads a batch at a time on purpose is none either: the values of an IN list, or an OFFSET,
     move from turn to turn.
+
+    Its watch adds the seconds of each turn to `waiting`, by `take`, and calls `turn` when there are
+    `look_in` of them, or while `batched_by` is not empty. All else is guarded by the watch's lock.
     """
 
-    __slots__ = ("_batch", "_is_batched", "_seconds", "_shape", "_told", "_turns", "count")
+    __slots__ = (
+        "_batch", "_count", "_look_at", "_looked_at", "_places", "_seconds", "_shape", "_told",
+        "batched_by", "look_in", "take", "waiting",
+    )  # fmt: skip
 
     def __init__(self, shape: Shape) -> None:
         self._shape = shape
-        self._seconds = 0.0
-        self._turns: dict[Stack, int] = {}
+        self._places: dict[Stack, _Place] = {}
         self._told = False
         self._batch: object = None
-        self._is_batched = False
-        self.count = 0
+        self._seconds = 0.0
+        self._count = 0
+        self._looked_at = 0
+        # The first is at no loop yet.
+        self._look_at: float = 2
+        self.look_in: float = 2
+        self.batched_by = shape.batched_by
+        self.waiting: list[float] = []
+        self.take: Callable[[float], None] = self.waiting.append
 
-    def turn(self, context: Any, seconds: float) -> Finding | None:
-        """Take an execution; give the finding that it completes."""
-        self._seconds += seconds
-        n = self.count = self.count + 1
-        if self._is_batched or self._reads_batches(context, n):
-            return None
-        # The first is at no loop yet; of many that are, some are enough.
-        if n == 1 or (n > _EXACT_TURNS and n & (n - 1)):
+    def turn(self, context: Any) -> Stack | None:
+        """Look at the turn that was taken last; give the place of the finding that it completes."""
+        is_first = not self._count
+        self.fold()
+        n = self._count
+        if self._reads_batches(context, is_first=is_first) or n < self._look_at:
             return None
         stack = application_stack()
-        if not stack:
-            return None
-        turns = self._turns[stack] = self._turns.get(stack, 0) + 1
-        if self._told or turns < MIN_TURNS - 1:
+        place = self._places.get(stack)
+        if place is None:
+            place = self._places[stack] = _Place()
+        place.turns += 1
+        place.stands_for += n - self._looked_at
+        self._looked_at = n
+        self._plan(n)
+        if self._told or not stack or place.turns < MIN_TURNS - 1:
             return None
         self._told = True
-        return self._finding(stack)
+        return stack
+
+    def fold(self) -> None:
+        """Add up what waits."""
+        waiting = self.waiting
+        n = len(waiting)
+        self._seconds += sum(waiting[:n])
+        del waiting[:n]
+        self._count += n
+        self.look_in = min(self._look_at - self._count, _MOST_WAITING)
+
+    def _plan(self, n: int) -> None:
+        if n >= _EXACT_TURNS:
+            self._look_at = 1 << n.bit_length()
+        elif n < _FIRST_TURNS or len(self._places) > 1:
+            self._look_at = n + 1
+        else:
+            self._look_at = n + _STEP
+        self.look_in = min(self._look_at - n, _MOST_WAITING)
 
     def findings(self) -> Iterator[Finding]:
-        """Give what was found so far."""
-        if not self._is_batched:
-            for stack, turns in self._turns.items():
-                if turns >= MIN_TURNS - 1:
-                    yield self._finding(stack)
+        """Give what was found so far; `fold` before."""
+        for stack, place in self._places.items():
+            if stack and place.turns >= MIN_TURNS - 1:
+                yield self.finding(stack)
 
-    def _reads_batches(self, context: Any, n: int) -> bool:
-        names = self._shape.batched_by
+    def _reads_batches(self, context: Any, *, is_first: bool) -> bool:
+        names = self.batched_by
         if not names:
             return False
         # An expanding parameter `ids` has become `ids_1`, `ids_2`, …
@@ -78,20 +125,26 @@ class Loop:
             else:
                 several = [value for key, value in values.items() if key.startswith(f"{name}_")]
                 batch += several if len(several) > 1 else []
-        if n == 1:
+        if is_first:
             self._batch = batch
-        self._is_batched = batch != self._batch
-        return self._is_batched
+        if batch == self._batch:
+            return False
+        self.batched_by = ()
+        self._look_at = inf
+        self.look_in = _MOST_WAITING
+        self._places.clear()
+        return True
 
-    def _finding(self, stack: Stack) -> Finding:
-        # The first turn has no place; past the exact ones, the places seen stand for the others.
-        part = self._turns[stack] / sum(self._turns.values())
+    def finding(self, stack: Stack) -> Finding:
+        """Give what was found at a place."""
+        # A turn whose place was not looked up is taken to be where the next was that was.
+        part = self._places[stack].stands_for / self._looked_at
         advice, about = loop_advice(self._shape.tables, self._shape.operation)
         return Finding(
             kind="loop",
             statement=self._shape.key,
             sql=self._shape.sql,
-            count=round(self.count * part),
+            count=round(self._count * part),
             seconds=self._seconds * part,
             line=stack.line,
             advice=advice,

@@ -21,7 +21,6 @@ from .loops import Loop
 if TYPE_CHECKING:
     from ..lines import Line
     from ..seen.shapes import Shape
-    from .findings import Kind
 
 __all__ = ["MIN_PARENTS", "NPlusOneWarning", "Watch"]
 
@@ -76,7 +75,17 @@ class Watch:
         """Take a query that was executed; raises NPlusOneError where that was asked for."""
         role = shape.role
         if role == "read":
-            self._read(shape, context, seconds)
+            loop = self._loops.get(shape.key) or self._loop(shape)
+            if loop is None:
+                return
+            # Most queries come by here and go no further: written out and without the lock, since
+            # these would cost more than all else.
+            loop.take(seconds)
+            if len(loop.waiting) >= loop.look_in or loop.batched_by:
+                with self._lock:
+                    stack = loop.turn(context)
+                if stack is not None and self._on_found != "record":
+                    self._tell(loop.finding(stack))
         elif role == "loader":
             options = context.execution_options.get("_sa_orm_load_options")
             state = getattr(options, "_lazy_loaded_from", None)
@@ -144,16 +153,12 @@ class Watch:
             group.line = application_line()
         self._tell(_finding_of(group))
 
-    def _read(self, shape: Shape, context: Any, seconds: float) -> None:
+    def _loop(self, shape: Shape) -> Loop | None:
         with self._lock:
-            loop = self._loops.get(shape.key)
-            if loop is None:
-                if len(self._loops) >= _MOST_GROUPS:
-                    return
-                loop = self._loops[shape.key] = Loop(shape)
-            found = loop.turn(context, seconds)
-        if found is not None:
-            self._tell(found)
+            held = self._loops.get(shape.key)
+            if held is None and len(self._loops) < _MOST_GROUPS:
+                held = self._loops[shape.key] = Loop(shape)
+            return held
 
     def _tell(self, found: Finding) -> None:
         if self._on_found == "raise":
@@ -168,6 +173,7 @@ class Watch:
         with self._lock:
             found = [_finding_of(group) for group in self._groups.values() if group.is_finding]
             for loop in self._loops.values():
+                loop.fold()
                 found += loop.findings()
         return tuple(sorted(_merged(found), key=lambda each: -each.seconds))
 

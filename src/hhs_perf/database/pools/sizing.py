@@ -52,7 +52,7 @@ class PoolLoad:
 
     @property
     def busy(self) -> float:
-        """Connections in use on average: Little's law."""
+        """Connections in use on average, by Little's law."""
         return self.rate * self.hold
 
     @property
@@ -101,14 +101,15 @@ def forecast(load: PoolLoad, capacity: int) -> Forecast:
     """
     wait = _mean_wait(load.demand, load.hold, capacity)
     used = min(load.demand / capacity, 1.0)
+    noun = "connection" if capacity == 1 else "connections"
     if wait is None:
         text = (
-            f"{capacity} connections: the wait grows without bound, since callers want"
+            f"{capacity} {noun}: the wait grows without bound, since callers want"
             f" {load.demand:.1f} on average"
         )
         return Forecast(capacity=capacity, wait=None, utilisation=used, text=text)
     wait *= _variation(load)
-    text = f"{capacity} connections: {wait * 1000:.1f} ms mean wait, {used:.0%} in use"
+    text = f"{capacity} {noun}: {wait * 1000:.1f} ms mean wait, {used:.0%} in use"
     return Forecast(capacity=capacity, wait=wait, utilisation=used, text=text)
 
 
