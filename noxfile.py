@@ -35,6 +35,8 @@ NOT_LOWEST = (
     *("*/unit/cache/test_reentrancy.py", "*/unit/cache/test_endings.py"),
     *("*/unit/metrics/test_digest_contract.py", "*/unit/sla/test_verdicts_are_true.py"),
     *("*/unit/test_breaker.py", "*/unit/database/partitions/*", "*/test_database_partitions.py"),
+    *("*/unit/metrics/test_windows_over_time.py", "*/unit/database/pools/test_sizing.py"),
+    *("*/unit/test_n_plus_one_scenarios.py", "*/test_chaos_proxy.py", "*/test_postgres_servers.py"),
 )
 
 # The newest release of the older of the two lines of SQLAlchemy that we support.
@@ -42,6 +44,10 @@ SQLALCHEMY_20 = "sqlalchemy==2.0.58"
 
 # Random examples search for faults in our rules: one Python with the newest versions does it whole.
 BRIEF = "--hypothesis-profile=brief"
+
+# On two processes: what measures no time that another process could take.
+PARALLEL = ("-n", "2", "--dist", "loadfile")
+PURE = ("tests/unit", "tests/property")
 
 nox.needs_version = ">=2026.10"
 nox.options.default_venv_backend = "uv|virtualenv"
@@ -53,6 +59,8 @@ nox.options.sessions = ["lint", "types", "tests", "lowest", "sql20", "tdigest", 
 _OURS = ("HHS_PERF_", "CACHE_", "REDIS_", "DATABASE_", "DB_", "ENABLE_", "PG")
 for _name in [name for name in os.environ if name.startswith(_OURS)]:
     del os.environ[_name]
+# Without its byte code each process that a test starts would compile all that it imports.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 def install(
@@ -130,11 +138,13 @@ def tests(session: nox.Session) -> None:
     if session.posargs:
         session.run("pytest", *session.posargs)
     elif session.python == OLDEST:
-        session.run("pytest", *existing("tests", "docs", "README.md"))
+        session.run("pytest", *PARALLEL, *existing(*PURE))
+        served = (f"--ignore={path}" for path in PURE)
+        session.run("pytest", *served, *existing("tests", "docs", "README.md"))
         # The examples in docstrings; 5 = there are none.
         session.run("pytest", "--doctest-modules", "src/hhs_perf", success_codes=[0, 5])
     else:
-        session.run("pytest", "--no-servers", BRIEF, *existing("tests/unit", "tests/property"))
+        session.run("pytest", "--no-servers", BRIEF, *PARALLEL, *existing(*PURE))
 
 
 @nox.session(python=PYTHONS[0])
@@ -142,13 +152,17 @@ def lowest(session: nox.Session) -> None:
     """Unit and integration tests on the oldest versions of the dependencies that we promise."""
     ensure_redis(session)
     install(session, "test", extras=",".join(LOWEST), pins="constraints-lowest.txt")
-    session.run(
+    pytest = (
         *("pytest", BRIEF),
         # Old releases use what newer ones beneath them have deprecated: not ours to mend.
         *("-W", "ignore::DeprecationWarning", "-W", "ignore::PendingDeprecationWarning"),
         *(f"--ignore-glob={pattern}" for pattern in NOT_LOWEST),
-        *(session.posargs or existing("tests/unit", "tests/integration")),
     )
+    if session.posargs:
+        session.run(*pytest, *session.posargs)
+    else:
+        session.run(*pytest, *PARALLEL, *existing("tests/unit"))
+        session.run(*pytest, *existing("tests/integration"))
 
 
 @nox.session(python=PYTHONS[0])
@@ -156,16 +170,18 @@ def sql20(session: nox.Session) -> None:
     """What reads SQLAlchemy from within, on its newest 2.0; ``tests`` has 2.1."""
     install(session, "test")
     session.install(SQLALCHEMY_20)
-    # The SQL of partitions is our own.
-    served = [
-        str(path)
-        for path in sorted(Path("tests/integration").glob("test_database_*.py"))
-        if path.stem != "test_database_partitions"
-    ]
-    session.run(
-        *("pytest", BRIEF, "--ignore-glob=*/partitions/*"),
-        *(session.posargs or existing("tests/unit/database", *served)),
-    )
+    # The SQL of partitions is our own, and so is the arithmetic of pools.
+    pytest = ("pytest", BRIEF, "--ignore-glob=*/partitions/*", "--ignore-glob=*/test_sizing.py")
+    if session.posargs:
+        session.run(*pytest, *session.posargs)
+    else:
+        served = [
+            str(path)
+            for path in sorted(Path("tests/integration").glob("test_database_*.py"))
+            if path.stem != "test_database_partitions"
+        ]
+        session.run(*pytest, *PARALLEL, *existing("tests/unit/database"))
+        session.run(*pytest, *served)
 
 
 @nox.session

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import AsyncExitStack, ExitStack
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -15,14 +14,16 @@ from sqlalchemy.pool import QueuePool
 from hhs_perf import Monitor, Settings
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
     from sqlalchemy.engine import Connection
 
-Work = Literal["core", "orm", "connect", "lazy"]
+Work = Literal["core", "orm", "connect", "lazy", "checkout"]
 
-QUERIES: Final = {"core": 500, "orm": 200, "connect": 300, "lazy": 4 * 50}
+CHECKOUTS: Final = 1000
+QUERIES: Final = {"core": 500, "orm": 200, "connect": 300, "lazy": 4 * 50, "checkout": CHECKOUTS}
 """Queries of one turn of each kind of work."""
 PARENTS: Final = 50
 IN_MEMORY: Final = "sqlite://"
@@ -127,6 +128,12 @@ def lazy(engine: Engine) -> None:
                 _ = parent.children
 
 
+def checkouts(engine: Engine) -> None:
+    """Take a connection of the driver out of the pool and give it back, many times."""
+    for _ in range(CHECKOUTS):
+        engine.raw_connection().close()
+
+
 class Turns:
     """The turns of one contender on an engine; `around` is entered for each of them.
 
@@ -150,6 +157,7 @@ class Turns:
             "orm": lambda: orm(self.engine),
             "connect": lambda: connect(self.engine),
             "lazy": lambda: lazy(self.engine),
+            "checkout": lambda: checkouts(self.engine),
         }[work]
 
         def turn() -> None:

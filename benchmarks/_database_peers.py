@@ -33,6 +33,16 @@ def _otel() -> None:
     SQLAlchemyInstrumentor().instrument(tracer_provider=TracerProvider(), skip_dep_check=True)
 
 
+def _otel_metered() -> None:
+    from opentelemetry.instrumentation.sqlalchemy import SQLAlchemyInstrumentor
+    from opentelemetry.sdk.metrics import MeterProvider
+    from opentelemetry.sdk.trace import TracerProvider
+
+    SQLAlchemyInstrumentor().instrument(
+        tracer_provider=TracerProvider(), meter_provider=MeterProvider(), skip_dep_check=True
+    )
+
+
 def _sentry() -> None:
     import sentry_sdk
     from sentry_sdk.integrations.sqlalchemy import SqlalchemyIntegration
@@ -119,18 +129,20 @@ def _recipe() -> None:
 
 
 OTEL: Final = "OpenTelemetry SDK, no exporter"
+METERED: Final = "OpenTelemetry SDK, its pool metrics on"
 SENTRY: Final = "sentry-sdk, traces 1.0"
 ELASTIC: Final = "elastic-apm"
 PROFILER: Final = "asgi-profiler"
 RECIPE: Final = "the recipe of SQLAlchemy's FAQ"
 _PEERS: Final[dict[str, tuple[Callable[[], None], Callable[[], Any]]]] = {
     OTEL: (_otel, nullcontext),
+    METERED: (_otel_metered, nullcontext),
     SENTRY: (_sentry, _sentry_around),
     ELASTIC: (_elastic, _elastic_around),
     PROFILER: (_asgi_profiler, _asgi_profiler_around),
     RECIPE: (_recipe, nullcontext),
 }
-ALL_PEERS: Final = tuple(_PEERS)
+QUERY_PEERS: Final = (OTEL, SENTRY, ELASTIC, PROFILER, RECIPE)
 
 
 class PeerProcess:

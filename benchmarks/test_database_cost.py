@@ -26,7 +26,7 @@ from benchmarks._database import (
     monitor,
 )
 from benchmarks._database_peers import (
-    ALL_PEERS,
+    QUERY_PEERS,
     ELASTIC,
     OTEL,
     SENTRY,
@@ -95,7 +95,7 @@ def _frozen() -> Iterator[None]:
 def peers() -> Iterator[dict[str, PeerProcess]]:
     """Yield the processes of the peers."""
     with ExitStack() as stack:
-        yield {name: stack.enter_context(PeerProcess(name)) for name in ALL_PEERS}
+        yield {name: stack.enter_context(PeerProcess(name)) for name in QUERY_PEERS}
 
 
 def _ours(stack: ExitStack, detail: str, url: str = "sqlite://") -> tuple[Turns, Monitor]:

@@ -36,7 +36,7 @@ _numbers = itertools.count(1)
 _SERVERS = frozenset(
     {
         *("valkey", "redis7", "launch", "sentinel", "redis_cluster", "tls_server"),
-        *("postgres", "shared_standby", "fresh_standby", "fresh_postgres"),
+        *("postgres", "shared_standby", "module_standby", "fresh_standby", "fresh_postgres"),
     }
 )
 # They are about the time that Redis is given by default.
@@ -190,6 +190,24 @@ def standby(shared_standby: StandbyPair) -> Iterator[StandbyPair]:
     yield shared_standby
     shared_standby.resume()
     shared_standby.wait_for_replay()
+
+
+@pytest.fixture(scope="module")
+def module_standby() -> Iterator[StandbyPair]:
+    """The pair behind `frail_standby`."""
+    with StandbyPair() as pair:
+        yield pair
+
+
+@pytest.fixture
+def frail_standby(module_standby: StandbyPair) -> Iterator[StandbyPair]:
+    """A primary and its replica that a module's tests share, to be killed, paused and restarted."""
+    yield module_standby
+    for server in (module_standby.primary, module_standby.replica):
+        server.resume()
+        if server.pid is None:
+            server.start()
+    module_standby.wait_for_replay()
 
 
 @pytest.fixture

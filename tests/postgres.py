@@ -299,8 +299,8 @@ class Postgres:
             self._process.send_signal(signal.SIGCONT)
 
     def close(self) -> None:
-        """End it and remove its folder."""
-        self.stop()
+        """End it and remove its folder: an orderly end would first save what is removed then."""
+        self.kill()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def __enter__(self) -> Self:
@@ -378,7 +378,7 @@ class StandbyPair:
         assert self.replica.say("SELECT pg_promote(true, 30)") == [(True,)]
 
     def close(self) -> None:
-        """End both; the replica first, since a primary waits for those that follow it."""
+        """End both."""
         self.replica.close()
         self.primary.close()
 

@@ -27,7 +27,11 @@ def slow_statement(engine, statement, key="a statement", *, seconds=1.0, line=No
         event.remove(engine, "before_cursor_execute", keep)
     sql, parameters, clause = seen[0]
     source = Source(
-        engine=weakref.ref(engine), clause=clause, driver_sql=sql, parameters=parameters
+        engine=weakref.ref(engine),
+        clause=clause,
+        driver_sql=sql,
+        parameters=parameters,
+        size=len(sql),
     )
     return SlowStatement(
         key=key,

@@ -186,6 +186,7 @@ class Monitor:
                     timeline=self.timeline,
                     faults=self._faults,
                     route_of=self.in_flight.route_of,
+                    enabled=self.is_enabled,
                 )
                 self.metrics.feed_from(database.statements)
                 self._database = database
@@ -312,7 +313,10 @@ class Monitor:
         if self._cache is not None:
             self._cache.close()
         if self._database is not None:
-            self._database.close()
+            try:
+                self._database.close()
+            except Exception as error:  # noqa: BLE001 - a named border: closing the database part
+                self.note_fault("closing the database part", error)
         if first:
             self.plugins.shutdown()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import time
@@ -40,17 +41,25 @@ def own_context():
     tokens._written.reset(token)
 
 
-@pytest.fixture
-def engines(fresh_standby):
-    fresh_standby.primary.say("CREATE TABLE note (id integer PRIMARY KEY)")
-    fresh_standby.wait_for_replay()
+@contextlib.contextmanager
+def engines_of(pair):
+    """Make engines for a database of the test's own, on both servers of a pair."""
+    database = pair.database()
+    database.say("CREATE TABLE note (id integer PRIMARY KEY)")
+    pair.wait_for_replay()
     made = [
-        create_engine(server.url("psycopg"), pool_size=10)
-        for server in (fresh_standby.primary, fresh_standby.replica)
+        create_engine(server.url("psycopg", database), pool_size=10)
+        for server in (pair.primary, pair.replica)
     ]
     yield made
     for engine in made:
         engine.dispose()
+
+
+@pytest.fixture
+def engines(frail_standby):
+    with engines_of(frail_standby) as made:
+        yield made
 
 
 def watched(engines, **options):
@@ -105,13 +114,13 @@ class Load:
         wait_until(lambda: self.seen[where] > before + more, f"reads where recovery is {where}")
 
 
-def test_a_replica_killed_and_restarted_under_load_costs_no_error(engines, fresh_standby):
+def test_a_replica_killed_and_restarted_under_load_costs_no_error(engines, frail_standby):
     with watched(engines) as router, Load(router) as load:
         load.wait_for(True)
-        fresh_standby.kill()
+        frail_standby.kill()
         load.wait_for(False)
         wait_until(lambda: router.report().replicas[0].state == "down", "the death to be seen")
-        fresh_standby.restart()
+        frail_standby.restart()
         began = time.monotonic()
         load.wait_for(True)
         back = time.monotonic() - began
@@ -122,21 +131,22 @@ def test_a_replica_killed_and_restarted_under_load_costs_no_error(engines, fresh
 
 
 @pytest.mark.soak
-def test_a_replica_killed_again_and_again_costs_no_error(engines, fresh_standby):
+def test_a_replica_killed_again_and_again_costs_no_error(engines, frail_standby):
     with watched(engines) as router, Load(router) as load:
         for _ in range(15):
             load.wait_for(True)
-            fresh_standby.kill()
+            frail_standby.kill()
             load.wait_for(False)
-            fresh_standby.restart()
+            frail_standby.restart()
     print(f"{len(load.errors)} errors of {load.seen.total()} reads")
     assert load.errors == []
 
 
-async def test_a_replica_killed_costs_asynchronous_sessions_no_error(engines, fresh_standby):
+async def test_a_replica_killed_costs_asynchronous_sessions_no_error(engines, frail_standby):
+    name = engines[0].url.database
     made = [
-        create_async_engine(server.url("asyncpg"))
-        for server in (fresh_standby.primary, fresh_standby.replica)
+        create_async_engine(server.url("asyncpg", name))
+        for server in (frail_standby.primary, frail_standby.replica)
     ]
     with watched(made) as router:
         sessions = async_routing_sessionmaker(router)
@@ -148,58 +158,69 @@ async def test_a_replica_killed_costs_asynchronous_sessions_no_error(engines, fr
                 return seen
 
         assert [await where() for _ in range(20)] == [True] * 20
-        fresh_standby.kill()
+        frail_standby.kill()
         assert [await where() for _ in range(20)] == [False] * 20
         assert router.report().replicas[0].state == "down"
     for engine in made:
         await engine.dispose()
 
 
-def test_a_promoted_standby_is_read_no_more(engines, fresh_standby):
-    with watched(engines) as router:
+def test_a_promoted_standby_is_read_no_more(fresh_standby):
+    with engines_of(fresh_standby) as engines, watched(engines) as router:
         assert reads_replica(router)
         fresh_standby.promote()
         wait_until(lambda: router.report().replicas[0].state == "promoted", "the promotion")
-        fresh_standby.primary.say("INSERT INTO note VALUES (1)")
         with RoutingSession(router=router) as session:
+            session.add(Note(id=1))
+            session.commit()
             assert session.get(Note, 1) is not None
+        router.remember(None)
+        assert not reads_replica(router)
         (replica,) = router.report().replicas
         assert "promoted" in replica.note
-        assert {each.reason for each in router.report().fallbacks} == {"promoted"}
+        reasons = {each.reason for each in router.report().fallbacks}
+        assert reasons == {"promoted", "write"}
 
 
 def test_a_standby_cut_off_from_its_primary_is_left_once_something_is_missing(
-    engines, fresh_standby
+    engines, frail_standby
 ):
     """It has replayed all that it received, and nothing of what it received no more."""
     with watched(engines, max_lag=0.3) as router:
-        fresh_standby.replica.say("ALTER SYSTEM SET primary_conninfo = ''")
-        fresh_standby.replica.say("SELECT pg_reload_conf()")
-        gone = "SELECT count(*) FROM pg_stat_wal_receiver"
-        wait_until(lambda: fresh_standby.replica.say(gone) == [(0,)], "the receiver to end")
-        fresh_standby.primary.say("INSERT INTO note VALUES (1)")
-        wait_until(lambda: router.report().replicas[0].state == "lagging", "the lag")
-        assert not reads_replica(router)
+        replica = frail_standby.replica
+        [(feed,)] = replica.say("SELECT quote_literal(current_setting('primary_conninfo'))")
+        replica.say("ALTER SYSTEM SET primary_conninfo = ''")
+        replica.say("SELECT pg_reload_conf()")
+        try:
+            gone = "SELECT count(*) FROM pg_stat_wal_receiver"
+            wait_until(lambda: replica.say(gone) == [(0,)], "the receiver to end")
+            with engines[0].begin() as connection:
+                connection.execute(insert(Note).values(id=1))
+            wait_until(lambda: router.report().replicas[0].state == "lagging", "the lag")
+            assert not reads_replica(router)
+        finally:
+            replica.say(f"ALTER SYSTEM SET primary_conninfo = {feed}")
+            replica.say("SELECT pg_reload_conf()")
+        wait_until(lambda: reads_replica(router), "the replica to be read again")
 
 
-def test_while_the_primary_is_dead_the_replica_is_read(engines, fresh_standby):
+def test_while_the_primary_is_dead_the_replica_is_read(engines, frail_standby):
     with watched(engines) as router:
-        fresh_standby.primary.kill()
+        frail_standby.primary.kill()
         probes = router.report().replicas[0].probes
         wait_until(lambda: router.report().replicas[0].probes > probes + 3, "probes")
         assert reads_replica(router)
         (replica,) = router.report().replicas
         assert (replica.state, replica.lag) == ("healthy", 0.0)
         assert "primary did not tell" in replica.note
-        fresh_standby.primary.start()
 
 
-def test_a_probe_that_hangs_delays_no_request(engines, fresh_standby):
+def test_a_probe_that_hangs_delays_no_request(engines, frail_standby):
     """Its own thread waits, and the replica is down a second after it was asked."""
     with watched(engines) as router:
         assert reads_replica(router)
         (watch,) = router._watches
-        fresh_standby.replica.pause()
+        frail_standby.replica.pause()
         try:
             wait_until(watch._looking.locked, "a probe that hangs")
             time_taken = time.monotonic()
@@ -209,11 +230,11 @@ def test_a_probe_that_hangs_delays_no_request(engines, fresh_standby):
             wait_until(lambda: router.choose() == (None, "down"), "the silence to be seen", 10)
             assert not reads_replica(router)
         finally:
-            fresh_standby.replica.resume()
+            frail_standby.replica.resume()
         wait_until(lambda: reads_replica(router), "the replica to be read again")
 
 
-def test_a_forked_child_watches_with_connections_of_its_own(engines, fresh_standby):
+def test_a_forked_child_watches_with_connections_of_its_own(engines, frail_standby):
     with watched(engines) as router:
         child = os.fork()
         if child == 0:

@@ -28,8 +28,11 @@ from sqlalchemy.pool import NullPool
 from benchmarks.index_scenarios import SCENARIOS, events, fill, users
 from hhs_perf._faults import Faults
 from hhs_perf.database.indexes import IndexAdvisor
+from hhs_perf.database.indexes.gate import Choice
+from hhs_perf.database.indexes.proof import OutOfTimeError, prove_on_postgresql
 from hhs_perf.database.marks import OURS
 from hhs_perf.database.plans import NoPlan, Plan, explain
+from hhs_perf.testing import FakeClock
 from tests.servers import wait_until
 from tests.slow_statements import slow_statement
 
@@ -418,3 +421,41 @@ def test_a_replica_is_advised_without_proof(standby):
     assert any("this is a replica" in note for note in report.notes)
     assert faults.counts == {}
     replica.dispose()
+
+
+def test_values_are_sent_as_parameters(engine, advisor):
+    """The server, its log and pg_stat_activity see none in the texts that are sent."""
+    slow = slow_statement(
+        engine, select(events).where(events.c.token == "s3cret", events.c.user_id == 471147)
+    )
+    said = []
+    event.listen(engine, "do_execute", lambda cursor, sql, *_: said.append(sql))
+    advisor.find(engine, [slow], prove=False)
+    assert any("EXPLAIN" in sql and "SELECT 1" in sql and "token = " in sql for sql in said)
+    assert not [sql for sql in said if "s3cret" in sql or "471147" in sql]
+
+
+def test_a_proof_has_one_deadline_for_all_of_its_indexes(engine, filled):
+    """What one index took, the next one lacks; after the deadline none is begun."""
+    clock = FakeClock()
+    built, limits = [], []
+
+    def heard(cursor, sql, *_):
+        if "CREATE INDEX" in sql:
+            built.append(sql)
+            clock.advance(0.6)
+        if "statement_timeout" in sql:
+            limits.append(int(sql.rpartition("=")[2]))
+
+    event.listen(engine, "do_execute", heard)
+    choices = [
+        Choice(table=events, columns=(name,), rows=ROWS, reason="")
+        for name in ("token", "user_id", "amount")
+    ]
+    slow = slow_statement(engine, BY_TOKEN)
+    with pytest.raises(OutOfTimeError):
+        prove_on_postgresql(
+            engine, slow.driver_sql, slow.parameters, choices, timeout=1.0, clock=clock
+        )
+    assert len(built) == 2
+    assert limits == [1000, 1000, 400]

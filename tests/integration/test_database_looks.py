@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from hhs_perf import Monitor, Settings
+from hhs_perf.advice import database_advice
 from hhs_perf.database.looking import FIRST_AFTER, Looked
 from hhs_perf.database.reporting import report_of
 from tests.postgres import Database, Postgres
@@ -103,7 +104,7 @@ def test_indexes_and_partitions_are_found_and_no_value_is_shown(
     assert found["hidden"]["column"] == "ts"
     assert found["hidden"]["expression"] == "date(ts)"
     assert (found["hidden"]["scanned"], found["hidden"]["total"]) == (4, 4)
-    rules = [each["rule"] for each in report["advice"]]
+    rules = [each.rule for each in database_advice(monitor.database.report())]
     assert {"missing-index", "partition-pruning"} <= set(rules)
     assert all(each["plan"] is None for each in report["slow_latest"])
     assert monitor.faults == {}

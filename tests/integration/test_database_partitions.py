@@ -351,6 +351,37 @@ def test_months_past_those_that_stay_are_detached_without_a_lock_on_the_table(
     assert not plan_partitions(engine, spec, clock=NOW).steps
 
 
+def test_what_the_transaction_did_is_said_where_the_rest_could_not_begin(
+    engine: sa.Engine, fact: Callable[..., None], pg_database: Database
+) -> None:
+    """The partitions are not as they were then; the next plan does the rest."""
+    fact()
+    old = PartitionSpec(table="fact", by=[ByMonth(column="ts")], since="2026-07", ahead=0)
+    apply_partitions(engine, plan_partitions(engine, old, clock=NOW))
+    spec = PartitionSpec(table="fact", by=[ByMonth(column="ts")], ahead=1, keep=3)
+    plan = plan_partitions(engine, spec, clock=NOW)
+    assert plan.together
+    assert len(plan.alone) == 1
+    lost = sa.create_engine(pg_database.url(), poolclass=sa.NullPool)
+
+    @sa.event.listens_for(lost, "do_connect")
+    def refuse(*_: object) -> None:
+        if opened:
+            raise sa.exc.OperationalError("", {}, ConnectionError("gone"))
+        opened.append(True)
+
+    opened: list[bool] = []
+    with pytest.raises(DatabaseError) as caught:
+        apply_partitions(lost, plan)
+    assert "as they were" not in str(caught.value)
+    assert str(caught.value).startswith(
+        f"the {len(plan.together)} statements of the transaction are done"
+    )
+    assert "fact_2026_12" in partitions(pg_database)
+    left = plan_partitions(engine, spec, clock=NOW)
+    assert (len(left.together), len(left.alone)) == (0, 1)
+
+
 def test_a_default_partition_makes_detaching_part_of_the_transaction(
     engine: sa.Engine, fact: Callable[..., None], pg_database: Database
 ) -> None:

@@ -9,7 +9,7 @@ import time
 import pytest
 from sqlalchemy import exc, text
 
-from hhs_perf._clock import SystemClock
+from hhs_perf._clock import SystemClock, Timeline
 from hhs_perf._faults import Faults
 from hhs_perf.database.engines import create_async_engine_from_env, create_engine_from_env
 from hhs_perf.database.pools import PoolBook
@@ -23,7 +23,10 @@ class Watched:
         self.faults = Faults()
         self.metrics = Registry(clock=clock)
         self.book = PoolBook(
-            clock=clock, faults=self.faults, collector_metrics=self.metrics, held_too_long=0.05
+            timeline=Timeline(clock),
+            faults=self.faults,
+            collector_metrics=self.metrics,
+            held_too_long=0.05,
         )
 
 
@@ -72,7 +75,7 @@ def test_waits_of_threads_agree_with_truth_outside(pg_database: Database) -> Non
     assert (report.most_in_use, report.in_use, report.connects) == (3, 0, report.connect.count)
     assert LocalReader(watched.metrics).read().count("db.pool.timeouts") == len(timeouts)
     assert not watched.faults.counts
-    watched.book.close()
+    watched.book.unwatch(engine)
     engine.dispose()
 
 
@@ -81,7 +84,7 @@ async def test_tasks_wait_and_hold(pg_database: Database, driver: str) -> None:
     """Eight tasks on 2+1 connections, one of which keeps its own."""
     watched = Watched()
     engine = create_async_engine_from_env(environ_of(pg_database.url(driver)))
-    watched.book.watch(engine)
+    watched.book.watch(engine.sync_engine)
     release = asyncio.Event()
 
     async def keep() -> None:
@@ -113,7 +116,7 @@ async def test_tasks_wait_and_hold(pg_database: Database, driver: str) -> None:
     await keeper
     assert watched.book.report()[0].in_use == 0
     assert not watched.faults.counts
-    watched.book.close()
+    watched.book.unwatch(engine.sync_engine)
     await engine.dispose()
 
 
@@ -139,5 +142,5 @@ def test_server_that_restarts_is_counted(fresh_postgres: Postgres) -> None:
     (report,) = watched.book.report()
     assert report.connect_errors >= 1
     assert report.in_use == 0
-    watched.book.close()
+    watched.book.unwatch(engine)
     engine.dispose()

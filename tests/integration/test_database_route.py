@@ -213,6 +213,25 @@ def test_a_request_that_queries_is_of_kind_database_by_itself(mounted: Mounted) 
     assert mounted.kinds() == {"database": 2, "uncached": 1}
 
 
+def test_what_a_block_within_a_request_sends_counts_in_both(developing: Mounted) -> None:
+    def view() -> None:
+        with developing.rig.database.scope("step"), developing.rig.database.scope("part"):
+            developing.rig.slow()
+
+    developing.add("/slow", view)
+    headers = {k.lower(): v for k, v in dict(developing.host.call("/slow").headers).items()}
+    assert headers["server-timing"] == 'db;dur=500.000;desc="1 query"'
+    assert developing.kinds() == {"database": 1}
+    [statement] = developing.read()["since_start"]["statements"]
+    assert {each["route"]: each["count"] for each in statement["routes"]} == {
+        "part": 1,
+        "step": 1,
+        "/slow": 1,
+    }
+    profiles = developing.read("/database/profile", **{"X-Role": "admin"})["requests"]
+    assert {each["route"]: each["count"] for each in profiles} == {"part": 1, "step": 1, "/slow": 1}
+
+
 @pytest.mark.parametrize("first", ["the word", "the query"])
 def test_what_the_host_says_of_the_kind_wins(first: str, mounted: Mounted) -> None:
     def view() -> None:

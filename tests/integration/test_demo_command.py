@@ -130,12 +130,6 @@ class Demo:
         return found[1]
 
 
-@pytest.fixture(params=FRAMEWORKS)
-def demo(request: pytest.FixtureRequest, environment: dict[str, str]) -> Iterator[Demo]:
-    """A demo that goes on serving."""
-    yield from serving(environment, request.param)
-
-
 def serving(environment: dict[str, str], framework: str) -> Iterator[Demo]:
     """Serve after a few requests, too few for the slow ones to be among them."""
     options = ("--requests", "9", "--port", "0", "--framework", framework)
@@ -172,8 +166,30 @@ def fetch(line: str) -> str:
     return answer.raise_for_status().text
 
 
-def test_it_goes_on_serving_what_it_shows(demo: Demo) -> None:
+@pytest.mark.parametrize(
+    ("framework", "number"), [("flask", signal.SIGINT), ("fastapi", signal.SIGTERM)]
+)
+def test_it_goes_on_serving_what_it_shows_until_a_signal_ends_it_clean(
+    environment: dict[str, str], framework: Framework, number: signal.Signals, tmp_path: Path
+) -> None:
     """The lines shown and the guide's work as they are, so does `status`; all need the token."""
+    for demo in serving(environment, framework):
+        check_serving(demo)
+        children = descendants(demo.process.pid)
+        demo.process.send_signal(number)
+        check_end(demo, children, tmp_path)
+
+
+def check_end(demo: Demo, children: list[int], folder: Path) -> None:
+    """It says so, and leaves neither files nor processes."""
+    _, complaints = demo.process.communicate(timeout=30)
+    assert (demo.process.returncode, complaints) == (0, "Stopped.\n")
+    assert list(folder.iterdir()) == []
+    assert not any(alive(child) for child in children)
+
+
+def check_serving(demo: Demo) -> None:
+    """Everything that it shows works."""
     assert httpx.get(demo.url, trust_env=False).status_code == 401
     tables = ("Routes", "Cache", "Database", "What slows the database", "Warm-ups", "SLAs")
     for section in (*tables, "All 9 requests were counted"):
@@ -206,19 +222,6 @@ def test_it_goes_on_serving_what_it_shows(demo: Demo) -> None:
     assert status.returncode in {0, 1, 2}
     assert "api-response-time" in status.stdout
     assert status.stderr == ""
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_it_clean(
-    environment: dict[str, str], number: signal.Signals, tmp_path: Path
-) -> None:
-    for demo in serving(environment, "flask"):
-        children = descendants(demo.process.pid)
-        demo.process.send_signal(number)
-        _, complaints = demo.process.communicate(timeout=30)
-        assert (demo.process.returncode, complaints) == (0, "Stopped.\n")
-        assert list(tmp_path.iterdir()) == []
-        assert not any(alive(child) for child in children)
 
 
 def test_its_server_does_not_outlive_it(environment: dict[str, str]) -> None:
@@ -333,10 +336,7 @@ def test_a_signal_to_all_processes_at_once_ends_it_clean(
         children = descendants(demo.process.pid)
         for pid in (*children, demo.process.pid):
             os.kill(pid, signal.SIGTERM)
-        _, complaints = demo.process.communicate(timeout=30)
-        assert (demo.process.returncode, complaints) == (0, "Stopped.\n")
-        assert list(tmp_path.iterdir()) == []
-        assert not any(alive(child) for child in children)
+        check_end(demo, children, tmp_path)
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)
@@ -344,13 +344,12 @@ def test_it_ends_clean_when_its_server_is_told_to(
     environment: dict[str, str], framework: Framework, tmp_path: Path
 ) -> None:
     for demo in serving(environment, framework):
+        children = descendants(demo.process.pid)
         [server] = [
             child for child in direct(demo.process.pid) if "valkey" not in command_of(child)
         ]
         os.kill(server, signal.SIGTERM)
-        _, complaints = demo.process.communicate(timeout=30)
-        assert (demo.process.returncode, complaints) == (0, "Stopped.\n")
-        assert list(tmp_path.iterdir()) == []
+        check_end(demo, children, tmp_path)
 
 
 # -- the second level of its cache

@@ -353,8 +353,9 @@ EXAMPLES = [
 
 @pytest.mark.parametrize("times", EXAMPLES)
 def test_l1_alone_does_what_the_model_does(times: int) -> None:
+    examples = settings.default.max_examples * times
     run_state_machine_as_test(
-        CacheModel, settings=settings(max_examples=100 * times, stateful_step_count=40)
+        CacheModel, settings=settings(max_examples=examples, stateful_step_count=40)
     )
 
 
@@ -363,6 +364,7 @@ def test_two_caches_over_one_server_do_what_the_model_does(times: int, valkey_ur
     class Pair(PairModel):
         url = valkey_url
 
+    examples = settings.default.max_examples * 2 // 5 * times
     run_state_machine_as_test(
-        Pair, settings=settings(max_examples=40 * times, stateful_step_count=40)
+        Pair, settings=settings(max_examples=examples, stateful_step_count=40)
     )

@@ -94,7 +94,7 @@ accesses = st.lists(st.tuples(st.integers(0, 25), st.sampled_from(["get", "load"
 
 
 # Up to 52 entries the ghost is one bucket, and so as exact as the model's.
-@settings(max_examples=300)
+@settings(max_examples=3 * settings.default.max_examples)
 @given(size=st.integers(1, 52), skew=st.integers(1, 4), run=accesses, rounds=st.integers(1, 8))
 def test_hits_and_evictions_are_those_of_the_paper(
     size: int, skew: int, run: list[tuple[int, str]], rounds: int
@@ -331,4 +331,6 @@ class Machine(RuleBasedStateMachine):
 
 
 TestMachine = Machine.TestCase
-TestMachine.settings = settings(max_examples=150, stateful_step_count=60)
+TestMachine.settings = settings(
+    max_examples=3 * settings.default.max_examples // 2, stateful_step_count=60
+)

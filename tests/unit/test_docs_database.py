@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from hhs_perf import database
-from hhs_perf.database import advice, looking, partitions, profile
+from hhs_perf.advice import n_plus_one, pools
+from hhs_perf.database import looking, partitions, profile
+from hhs_perf.database.indexes import proof
 from hhs_perf.database.n_plus_one import book, loops, watch
 from hhs_perf.database.pools import sizing
 from hhs_perf.database.seen import masking, shapes, slow, statements
@@ -47,20 +49,21 @@ def test_what_makes_an_n_plus_one_stands_in_the_docs() -> None:
     assert f"for **{WORDS[watch.MIN_PARENTS]}** parents or more" in page
     assert f"the same SELECT **{WORDS[loops.MIN_TURNS]}** times or more" in page
     how_to = _read("how-to/query-n-plus-one.md")
-    assert f"given from {WORDS[advice.N_PLUS_ONE_QUERIES]} queries on" in how_to
+    assert f"given from {WORDS[n_plus_one.N_PLUS_ONE_QUERIES]} queries on" in how_to
 
 
 def test_the_levels_of_the_advice_on_pools_stand_in_the_docs() -> None:
     page = _read("how-to/pool-size.md")
-    assert advice.POOL_WAIT == sizing.LONGEST_WAIT
+    assert pools.POOL_WAIT == sizing.LONGEST_WAIT
     assert f"at most {sizing.LONGEST_WAIT * 1000:g} ms" in page
     assert f"{sizing.HIGHEST_UTILISATION * 100:g} % in use" in page
-    assert f"over {advice.POOL_CHECKOUTS} checkouts or more" in page
+    assert f"over {pools.POOL_CHECKOUTS} checkouts or more" in page
 
 
-def test_how_often_databases_are_looked_at_stands_in_the_docs() -> None:
+def test_when_indexes_are_looked_for_and_advised_stands_in_the_docs() -> None:
     often = f"every {WORDS[round(looking.EVERY / 60)]} minutes at most"
     assert often in _read("how-to/find-indexes.md")
+    assert f"less than {proof.LEAST_GAIN:g} times cheaper is not" in _read("how-to/find-indexes.md")
     profiling = f"every {WORDS[round(looking._EVERY_PROFILING)]} seconds"
     assert profiling in _read("how-to/query-profile.md")
 
@@ -73,7 +76,7 @@ def test_the_public_names_of_the_database_part_stand_in_its_api_page() -> None:
 
 def test_the_methods_of_the_database_stand_in_its_api_page() -> None:
     text = _read("reference/database-api.md")
-    by_the_monitor = {"tick", "close"}
+    by_the_monitor = {"tick", "close", "after_fork_in_child"}
     own = {name for name in vars(database.Database) if not name.startswith("_")} - by_the_monitor
     assert {name for name in own if not re.search(rf"\b{name}\b", text)} == set()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from .._lazy import importer
+from ..exceptions import ConfigurationError
 
 if TYPE_CHECKING:
     from .database import Database
@@ -51,7 +52,17 @@ _HOMES: Final = {
     "routing_sessionmaker": "replicas",
 }
 
-__getattr__ = importer(__name__, _HOMES, globals())
+_import: Final = importer(__name__, _HOMES, globals())
+
+
+def __getattr__(name: str) -> object:
+    """Import what is asked for; raises ConfigurationError where the extra `sql` is missing."""
+    try:
+        return _import(name)
+    except ModuleNotFoundError as exc:
+        if (exc.name or "").partition(".")[0] != "sqlalchemy":
+            raise
+        raise ConfigurationError.missing_extra("hhs_perf.database", "sql") from exc
 
 
 def __dir__() -> list[str]:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from threading import RLock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from weakref import WeakSet
 
 from sqlalchemy import Engine
-from sqlalchemy.ext.asyncio import AsyncEngine
 
+from .._fork import renew_after_fork
 from .._scope import current as current_request
 from ..collectors.database import DURATION
 from ..exceptions import ConfigurationError
+from .addresses import root_of, sync_engine_of
 from .lines import application_line
 from .looking import Looker
 from .n_plus_one.book import FindingBook
@@ -21,14 +22,16 @@ from .pools import PoolBook
 from .profile import Profile, ProfileBook
 from .reporting import report_of
 from .scopes import QueryScope, open_scope
+from .seen.around import Surroundings
 from .seen.listening import Listener
 from .seen.seer import Seer
-from .seen.slow import root_of
 from .seen.statements import StatementBook
 from .selftest import abilities
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from sqlalchemy.ext.asyncio import AsyncEngine
 
     from .._clock import Clock, Timeline
     from .._faults import Faults
@@ -43,6 +46,11 @@ if TYPE_CHECKING:
     from .selftest import Abilities
 
 __all__ = ["Database"]
+
+
+_NOT_FIRST: Final = (
+    "listeners of do_execute come before: what one of them executes by itself is not seen"
+)
 
 
 class Database:
@@ -60,7 +68,9 @@ class Database:
         timeline: Timeline,
         faults: Faults,
         route_of: Callable[[RequestScope], str | None] = lambda _: None,
+        enabled: bool = True,
     ) -> None:
+        self._is_enabled = enabled
         self.settings = settings
         self._route_of = route_of
         self.metrics = metrics
@@ -71,7 +81,7 @@ class Database:
         self.findings = FindingBook()
         self.profiles = ProfileBook()
         self.pools = PoolBook(
-            clock=clock,
+            timeline=timeline,
             faults=faults,
             collector_metrics=metrics,
             held_too_long=settings.held_too_long,
@@ -89,14 +99,17 @@ class Database:
             open_request=self._open_request,
             current=self._current,
         )
+        self._around = Surroundings(self._seer, self._meet_used)
         self.looker = Looker(self)
         self._listener: Listener | None = None
         self._public: PublicWatch | None = None
-        # Guards the three below; reentrant, as a finalizer may run the first query of an engine.
+        # Guards what is below; reentrant, as a finalizer may run the first query of an engine.
         self._lock = RLock()
         self._engines: WeakSet[Engine] = WeakSet()
         self._used: WeakSet[Engine] = WeakSet()
         self._sees_all = False
+        self._is_first = True
+        renew_after_fork(self)
 
     @property
     def is_observed(self) -> bool:
@@ -113,6 +126,11 @@ class Database:
         """What works with the SQLAlchemy at hand."""
         return abilities()
 
+    @property
+    def limits(self) -> tuple[str, ...]:
+        """What cannot be seen, in words."""
+        return abilities().limits if self._is_first else (*abilities().limits, _NOT_FIRST)
+
     def engines(self) -> tuple[Engine, ...]:
         """Give the engines known: those instrumented, and with `instrument()` those in use.
 
@@ -124,22 +142,28 @@ class Database:
     def instrument(self, engine: Engine | AsyncEngine | None = None) -> None:
         """See every query of `engine`, or of every engine of the process, made before or after.
 
-        Instrumenting twice does nothing. Raises ConfigurationError for what is no engine.
+        Instrumenting twice does nothing, nor does it where HHS_PERF_ENABLED is false. Raises
+        ConfigurationError for what is no engine.
         """
-        root = None if engine is None else _sync_of(engine)
+        root = None if engine is None else _checked(engine)
+        if not self._is_enabled:
+            return
         with self._lock:
             listener = self._listener or self._make_listener()
             if self._public is not None:
                 self._public.attach()
             if root is not None:
                 if not self._sees_all:
-                    listener.attach(root)
+                    self._is_first = listener.attach(root) and self._is_first
+                    self._around.attach(root)
                 self._meet(root)
             elif not self._sees_all:
                 self._sees_all = True
                 for each in self._engines:
                     listener.detach(each)
-                listener.attach(Engine)
+                    self._around.detach(each)
+                self._around.attach(Engine)
+                self._is_first = listener.attach(Engine) and self._is_first
                 for each in self._used:
                     self._meet(each)
 
@@ -148,7 +172,7 @@ class Database:
 
         Where every engine is instrumented, one alone cannot be left out: ConfigurationError.
         """
-        root = None if engine is None else _sync_of(engine)
+        root = None if engine is None else _checked(engine)
         with self._lock:
             listener = self._listener
             if listener is None:
@@ -159,14 +183,17 @@ class Database:
                         "instrument() sees every engine: it cannot leave one out"
                     )
                 listener.detach(root)
+                self._around.detach(root)
                 self.pools.unwatch(root)
                 self._engines.discard(root)
                 return
             if self._sees_all:
                 self._sees_all = False
                 listener.detach(Engine)
+                self._around.detach(Engine)
             for each in tuple(self._engines):
                 listener.detach(each)
+                self._around.detach(each)
                 self.pools.unwatch(each)
             self._engines.clear()
             if self._public is not None:
@@ -190,7 +217,7 @@ class Database:
     def add(self, router: ReplicaRouter) -> None:
         """Show a router of read replicas, keep the lag of its replicas, and close it at the end."""
         self.routers.add(router)
-        router.record_into(self.metrics)
+        router.join(self.metrics, self.faults)
 
     def slow_latest(self) -> tuple[SlowStatement, ...]:
         """Give the latest slow executions, the newest first, at most 100."""
@@ -229,6 +256,10 @@ class Database:
         self.uninstrument()
         for router in tuple(self.routers):
             router.close()
+
+    def after_fork_in_child(self) -> None:
+        """Renew the lock, which another thread may have held."""
+        self._lock = RLock()
 
     def _make_listener(self) -> Listener:
         found = abilities()
@@ -326,16 +357,26 @@ class Database:
                 left_out=scope.left_out,
             )
             self.profiles.add(profile)
+        if request is None and counts and scope.around() is None:
+            self._take_over(scope)
+
+    def _take_over(self, scope: QueryScope) -> None:
+        """Let what a block sent count in the request that it stands in, too."""
+        request = current_request.get()
+        if request is not None and request.is_open:
+            held: QueryScope = request.queries or self._open_request(request)
+            if held.owner is self:
+                held.take_over(scope)
 
 
-def _sync_of(engine: object) -> Engine:
-    if isinstance(engine, AsyncEngine):
-        engine = engine.sync_engine
-    if not isinstance(engine, Engine):
+def _checked(engine: Engine | AsyncEngine) -> Engine:
+    """Give the engine that does the work; raises ConfigurationError for what is none."""
+    # An AsyncEngine is known by what it holds: to import its class takes greenlet.
+    if not isinstance(getattr(engine, "sync_engine", engine), Engine):
         raise ConfigurationError(
             f"instrument() takes an Engine or an AsyncEngine of SQLAlchemy, got {type(engine)!r}"
         )
-    return root_of(engine)
+    return root_of(sync_engine_of(engine))
 
 
 def _server_timing(scope: QueryScope) -> str:

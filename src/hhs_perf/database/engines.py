@@ -173,16 +173,20 @@ def _with_driver(url: URL, drivers: tuple[str, ...]) -> URL:
 def _dialect(url: URL, variable: str, given: Mapping[str, Any]) -> Dialect:
     """Make a dialect to ask; raises ConfigurationError where the driver is missing."""
     try:
-        kind = url.get_dialect()
-        dialect = kind()
-        if "module" not in given:
-            dialect.import_dbapi()
+        dialect = url.get_dialect()()
     except NoSuchModuleError:
         raise ConfigurationError(
             f"{variable}: SQLAlchemy knows no database {url.drivername!r}"
         ) from None
     except ImportError as exc:
-        driver = dialect.driver.removesuffix("_async")
+        raise ConfigurationError(
+            f"{variable}: the dialect {url.drivername!r} cannot be imported: {exc}"
+        ) from exc
+    driver = dialect.driver.removesuffix("_async")
+    try:
+        if "module" not in given:
+            dialect.import_dbapi()
+    except ImportError as exc:
         if driver in _IN_EXTRA:
             raise ConfigurationError.missing_extra(
                 f"{variable}: the driver {driver}", "postgres"

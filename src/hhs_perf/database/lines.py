@@ -28,6 +28,16 @@ _MOST_FILES: Final = 4096
 _LINES_OF_A_STACK: Final = 3
 # Frames of libraries that may lie between two lines of a stack; below is what serves requests.
 _MOST_BETWEEN: Final = 30
+# What calls the code of one request: the lines above are of whoever started the server.
+_END: Final = -1
+_CALLERS: Final = (
+    "/fastapi/routing.py",
+    "/starlette/routing.py",
+    "/flask/app.py",
+    "/hhs_perf/web/asgi.py",
+    "/hhs_perf/web/wsgi.py",
+    "/asyncio/events.py",
+)
 _PACKAGE: Final = str(Path(__file__).parent.parent) + "/"
 _DEMO: Final = _PACKAGE + "demo/"
 _STDLIB: Final = tuple(
@@ -47,17 +57,18 @@ class Line:
         return f"{self.file}:{self.line}"
 
 
-class _Files(dict[str, bool]):
-    """Whether files are the application's: asked for every frame, where a call costs more."""
+class _Files(dict[str, int]):
+    """Whose files are: asked for every frame, where a call costs more."""
 
-    def __missing__(self, file: str) -> bool:
+    def __missing__(self, file: str) -> int:
         if len(self) >= _MOST_FILES:
             self.clear()
-        found = self[file] = _is_application(file)
+        found = _END if file.endswith(_CALLERS) else int(_is_application(file))
+        self[file] = found
         return found
 
 
-_is_the_applications: Final = _Files()
+_whose: Final = _Files()
 
 
 def _is_application(file: str) -> bool:
@@ -78,7 +89,10 @@ def line_of(frame: FrameType | None) -> Line | None:
     """Give the innermost line of the application at or above `frame`, None where there is none."""
     left = _MOST_FRAMES
     while frame is not None and left:
-        if _is_the_applications[frame.f_code.co_filename]:
+        whose = _whose[frame.f_code.co_filename]
+        if whose:
+            if whose == _END:
+                return None
             code = frame.f_code
             return _made(code.co_filename, _number_of(frame), code.co_qualname)
         frame = frame.f_back
@@ -137,7 +151,10 @@ def application_stack() -> Stack:
             frame = greenlet.gr_frame
             continue
         code = frame.f_code
-        if _is_the_applications[code.co_filename]:
+        whose = _whose[code.co_filename]
+        if whose == _END:
+            break
+        if whose:
             # Not the code itself: to hash it costs more than all else here.
             found += (code.co_filename, _number_of(frame), code.co_qualname)
             if len(found) == 3 * _LINES_OF_A_STACK:

@@ -14,21 +14,23 @@ from weakref import ref
 import attrs
 
 from .._fork import renew_after_fork
+from .addresses import root_of
 from .indexes import IndexAdvisor
 from .plans import NoPlan, Plan, explain
 from .pruning import pruning_advice
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from sqlalchemy import Engine
 
     from .database import Database
     from .indexes import IndexReport
     from .partitions import PartitionAdvice
+    from .replicas import ReplicaRouter
     from .seen.slow import SlowStatement, Source
 
-__all__ = ["EVERY", "FIRST_AFTER", "MOST_STATEMENTS", "Looked", "Looker", "PlanSeen"]
+__all__ = ["EVERY", "FIRST_AFTER", "MOST_STATEMENTS", "Looked", "Looker", "PlanSeen", "primaries"]
 
 MOST_STATEMENTS: Final = 20
 """Statements that one look takes."""
@@ -36,7 +38,7 @@ EVERY: Final = 600.0
 """Seconds between two looks that a tick has taken; while profiling, `_EVERY_PROFILING`."""
 FIRST_AFTER: Final = 60.0
 """Seconds from the first tick to the first look; while profiling, `_FIRST_PROFILING`."""
-_EVERY_PROFILING: Final = 10.0
+_EVERY_PROFILING: Final = 5.0
 _FIRST_PROFILING: Final = 2.0
 _MOST_PLANS: Final = 500
 _PLAN_TIMEOUT: Final = 2.0
@@ -143,9 +145,7 @@ class Looker:
         if database is None:
             return self.latest
         began = self._clock.monotonic()
-        replicas = {
-            replica: router.primary for router in database.routers for replica in router.replicas
-        }
+        replicas = primaries(database.routers)
         slow = tuple(_on_primaries(_dearest(database), replicas))
         plans = dict(self.latest.plans)
         notes: list[str] = []
@@ -186,11 +186,20 @@ class Looker:
             engine = source.engine()
             if engine is None or stop.is_set():
                 continue
-            plan = explain(engine, source.driver_sql, source.parameters, timeout=_PLAN_TIMEOUT)
+            plan = self._plan(engine, source)
             plans.pop(key, None)
             plans[key] = PlanSeen(at=self._timeline.now(), plan=plan)
         while len(plans) > _MOST_PLANS:
             del plans[next(iter(plans))]
+
+    def _plan(self, engine: Engine, source: Source) -> Plan | NoPlan:
+        return explain(
+            engine,
+            source.driver_sql,
+            source.parameters,
+            timeout=_PLAN_TIMEOUT,
+            faults=self._faults,
+        )
 
     def _prune(
         self, database: Database, engine: Engine, slow: tuple[SlowStatement, ...]
@@ -199,10 +208,19 @@ class Looker:
             return ()
         mine = [(each, _tables(database, each)) for each in slow if each.engine is engine]
         try:
-            return pruning_advice(engine, mine, timeout=_PLAN_TIMEOUT)
+            return pruning_advice(engine, mine, timeout=_PLAN_TIMEOUT, faults=self._faults)
         except Exception as error:  # noqa: BLE001 - a named border: the driver may raise anything
             self._faults.note("partition advice", error)
             return ()
+
+
+def primaries(routers: Iterable[ReplicaRouter]) -> dict[Engine, Engine]:
+    """Give the primary of each replica, both as the engines that theirs were made from."""
+    return {
+        root_of(replica): root_of(router.primary)
+        for router in routers
+        for replica in router.replicas
+    }
 
 
 def _dearest(database: Database) -> list[SlowStatement]:

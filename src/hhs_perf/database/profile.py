@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from .._fork import renew_after_fork
+from .seen.slow import MOST_SOURCE_BYTES
 
 if TYPE_CHECKING:
     from .lines import Line
@@ -79,9 +80,15 @@ class ProfileBook:
         renew_after_fork(self)
 
     def add(self, profile: Profile) -> None:
-        """Keep a profile; the oldest makes room."""
+        """Keep a profile; the oldest makes room, and first of all what its plans would take."""
         with self._lock:
             self._held.append(profile)
+            left = MOST_SOURCE_BYTES
+            for held in reversed(self._held):
+                for query in held.queries:
+                    left -= query.source.size if query.source is not None else 0
+                    if left < 0:
+                        query.source = None
 
     def latest(self) -> tuple[Profile, ...]:
         """Give the profiles kept, the newest first."""

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
+from sqlalchemy.exc import SQLAlchemyError
 
 from .marks import OURS
 from .partitions import partition_advice, read_table, scan_of
 from .plans import postgresql
-from .plans.explain import is_explainable
+from .plans.explaining import explained_on, is_explainable
 from .plans.own import on_own_connection, run
 from .seen.masking import mask
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from sqlalchemy import Connection, Engine
 
+    from .._faults import Faults
     from .partitions import PartitionAdvice, PartitionedTable
     from .seen.slow import SlowStatement
 
@@ -34,23 +35,33 @@ _PARTITIONED: Final = (
 
 
 def pruning_advice(
-    engine: Engine, slow: Sequence[tuple[SlowStatement, tuple[str, ...]]], *, timeout: float
+    engine: Engine,
+    slow: Sequence[tuple[SlowStatement, tuple[str, ...]]],
+    *,
+    timeout: float,
+    faults: Faults,
 ) -> tuple[PartitionAdvice, ...]:
     """Ask PostgreSQL for the plans of `slow` statements, each with the names of its tables.
 
     Only those on partitioned tables are explained, for `timeout` seconds at most each, over a
-    connection of our own and without being executed. What the driver raises travels.
+    connection of our own and without being executed. One that the database refuses to explain gets
+    no advice. What the driver raises otherwise travels.
     """
     if not slow:
         return ()
     return run(
         engine,
-        lambda: on_own_connection(engine, lambda connection: _ask(connection, slow, timeout)),
+        lambda: on_own_connection(
+            engine, lambda connection: _ask(connection, slow, timeout, faults)
+        ),
     )
 
 
 def _ask(
-    connection: Connection, slow: Sequence[tuple[SlowStatement, tuple[str, ...]]], timeout: float
+    connection: Connection,
+    slow: Sequence[tuple[SlowStatement, tuple[str, ...]]],
+    timeout: float,
+    faults: Faults,
 ) -> tuple[PartitionAdvice, ...]:
     postgresql.prepare(connection, timeout=timeout)
     names: dict[str, tuple[str, str]] = {}
@@ -62,7 +73,7 @@ def _ask(
     found: dict[PartitionAdvice, None] = {}
     for statement, tables in slow:
         for place in dict.fromkeys(names[table] for table in tables if table in names):
-            explained = _explained(connection, statement)
+            explained = _explained(connection, statement, faults)
             if explained is None:
                 break
             if place not in known:
@@ -73,22 +84,21 @@ def _ask(
     return tuple(found)
 
 
-def _explained(connection: Connection, statement: SlowStatement) -> Sequence[Any] | None:
-    sql, parameters = statement.driver_sql, statement.parameters
-    if statement.source is None or is_explainable("postgresql", sql) is not None:
+def _explained(
+    connection: Connection, statement: SlowStatement, faults: Faults
+) -> Sequence[Mapping[str, Any]] | None:
+    """Give the plan of a statement, None for one that cannot be explained."""
+    if statement.source is None or is_explainable("postgresql", statement.driver_sql) is not None:
         return None
-    if isinstance(parameters, list):
-        parameters = parameters[0] if parameters else None
     with connection.begin_nested() as savepoint:
         try:
-            answer = connection.exec_driver_sql(
-                OURS + _EXPLAIN + sql.rstrip("; \t\r\n"), parameters or None
-            ).scalar_one()
-        except Exception:  # noqa: BLE001 - a statement that cannot be explained gets no advice
+            return explained_on(connection, statement.driver_sql, statement.parameters, _EXPLAIN)
+        except SQLAlchemyError:
             savepoint.rollback()
-            return None
-    decoded: Sequence[Any] = json.loads(answer) if isinstance(answer, str | bytes) else answer
-    return decoded
+        except Exception as error:  # noqa: BLE001 - a named border: the driver may raise anything
+            savepoint.rollback()
+            faults.note("partition advice for a statement", error)
+    return None
 
 
 def _masked(advice: PartitionAdvice) -> PartitionAdvice:

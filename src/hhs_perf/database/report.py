@@ -10,7 +10,6 @@ from typing import Literal
 
 import attrs
 
-from .advice import Advice
 from .indexes.report import IndexReport
 from .lines import Line
 from .partitions.advice import PartitionAdvice
@@ -68,7 +67,8 @@ class StatementReport:
 
     `count` are executions, those that failed included; `executed` sets of parameters. `total` are
     the seconds of both executing and fetching, `share` its part of the total of all statements.
-    `lines` are known of executions that were slow, failed or repeated.
+    `lines` are known of executions that were slow, failed or repeated. `streamed` tells whether
+    rows were fetched in batches, as by `yield_per` or from a cursor of the server's.
     """
 
     statement: str
@@ -85,6 +85,7 @@ class StatementReport:
     fetch_seconds: float
     rows: int
     most_rows: int
+    streamed: bool
     errors: int
     slow: int
     first_seen: str
@@ -215,9 +216,10 @@ class DatabaseReport:
     """All that is known of the databases that one monitor sees.
 
     `sees_all` tells whether every engine of the process is instrumented, `limits` what cannot be
-    seen with the SQLAlchemy at hand.
+    seen with the SQLAlchemy at hand. `uptime` are the seconds since `since_start.since`.
     """
 
+    uptime: float
     sees_all: bool
     detail: Literal["full", "timing"]
     limits: tuple[str, ...]
@@ -231,7 +233,6 @@ class DatabaseReport:
     look: LookReport
     indexes: tuple[IndexReport, ...]
     partitions: tuple[PartitionAdvice, ...]
-    advice: tuple[Advice, ...] = ()
 
     @property
     def is_used(self) -> bool:

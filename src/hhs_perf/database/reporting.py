@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-import attrs
-
 from .._clock import rfc3339
 from ..collectors.database import POOL_HOLD, POOL_WAIT
 from ..collectors.latency import ratio
 from ..metrics import LocalReader
-from .advice import advise
+from .looking import primaries
 from .plans import Plan
 from .pools import engine_name
 from .pools.sizing import PoolLoad
@@ -55,10 +53,11 @@ def report_of(database: Database, snapshot: Snapshot | None = None) -> DatabaseR
     seen = snapshot or LocalReader(database.metrics).read("5m")
     looked = database.looker.latest
     pools = database.pools.report()
-    report = DatabaseReport(
+    return DatabaseReport(
+        uptime=max(0.0, database.timeline.now() - database.statements.since),
         sees_all=database.sees_all,
         detail=database.settings.query_detail,
-        limits=database.abilities.limits if database.is_observed else (),
+        limits=database.limits if database.is_observed else (),
         engines=tuple(_engines(database)),
         since_start=_totals(database),
         slow_latest=slow_of(database),
@@ -72,8 +71,6 @@ def report_of(database: Database, snapshot: Snapshot | None = None) -> DatabaseR
         indexes=looked.indexes,
         partitions=looked.partitions,
     )
-    uptime = max(0.0, database.timeline.now() - database.statements.since)
-    return attrs.evolve(report, advice=advise(report, uptime))
 
 
 def slow_of(database: Database, most: int | None = None) -> tuple[SlowReport, ...]:
@@ -101,8 +98,8 @@ def state_of(database: Database) -> int:
             looked.at,
             database.sees_all,
             tuple(sorted(map(engine_name, database.engines()))),
-            database.pools.report(),
-            tuple(router.report() for router in database.routers),
+            database.pools.mark(),
+            tuple(router.mark() for router in database.routers),
         )
     )
 
@@ -114,15 +111,15 @@ def profiles_of(database: Database) -> tuple[ProfileReport, ...]:
 
 
 def _engines(database: Database) -> Iterator[EngineReport]:
-    replicas = {engine for router in database.routers for engine in router.replicas}
-    primaries = {router.primary for router in database.routers}
+    primary_of = primaries(database.routers)
+    roots = set(primary_of.values())
     for engine in sorted(database.engines(), key=engine_name):
         yield EngineReport(
             name=engine_name(engine),
             dialect=engine.dialect.name,
             driver=engine.dialect.driver,
             is_async=engine.dialect.is_async,
-            role="replica" if engine in replicas else "primary" if engine in primaries else "other",
+            role="replica" if engine in primary_of else "primary" if engine in roots else "other",
         )
 
 
@@ -163,6 +160,7 @@ def _statement(statement: Statement, total: float) -> StatementReport:
         fetch_seconds=statement.fetch_total,
         rows=statement.rows,
         most_rows=statement.most_rows,
+        streamed=statement.is_streamed,
         errors=statement.errors,
         slow=statement.slow,
         first_seen=rfc3339(statement.first_seen),

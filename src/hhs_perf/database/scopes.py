@@ -8,6 +8,7 @@ from threading import RLock
 from typing import TYPE_CHECKING, Final, Literal, Self
 
 from .n_plus_one.watch import Watch
+from .profile import MOST_QUERIES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,7 +64,7 @@ class QueryScope:
         # Guards _counts.
         self._lock = RLock()
         self._counts: Counter[Statement] = Counter()
-        # Executions not counted yet; the listener appends to it, and calls `counts` when it is long.
+        # Executions not counted yet; the listener appends to it, and calls `counts` when long.
         self.seen: list[Statement] = []
 
     def take(self, statement: Statement) -> None:
@@ -104,14 +105,27 @@ class QueryScope:
         """N+1 queries found so far."""
         return () if self.watch is None else self.watch.findings()
 
-    def end(self) -> None:
-        """Tell what was seen."""
-        self._done(self)
+    def around(self) -> QueryScope | None:
+        """Give the scope of the same monitor that this block stands in, None in a request alone."""
         outer = self.outer
         while outer is not None and outer.owner is not self.owner:
             outer = outer.outer
+        return outer
+
+    def take_over(self, inner: QueryScope) -> None:
+        """Take what was sent in a block within, which has ended."""
+        self.add(inner.counts())
+        if self.profiled is not None and inner.profiled is not None:
+            room = max(MOST_QUERIES - len(self.profiled), 0)
+            self.profiled += inner.profiled[:room]
+            self.left_out += inner.left_out + len(inner.profiled[room:])
+
+    def end(self) -> None:
+        """Tell what was seen."""
+        self._done(self)
+        outer = self.around()
         if outer is not None:
-            outer.add(self.counts())
+            outer.take_over(self)
 
     def __enter__(self) -> Self:
         self.outer = current.get()

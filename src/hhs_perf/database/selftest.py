@@ -1,7 +1,8 @@
-"""Tries what is used of SQLAlchemy without being promised by it.
+"""Looks whether what is used of SQLAlchemy without being promised by it is there.
 
-Done once for each process, on a database in memory, when the first engine is instrumented. What
-does not work is left to the public API, or left out, and said.
+Nothing is connected, mapped or executed for it: listeners of the host's to every engine, session
+or mapper would hear of it, and might refuse. What is not there is left to the public API, or left
+out, and said.
 """
 
 from __future__ import annotations
@@ -9,32 +10,19 @@ from __future__ import annotations
 import logging
 from functools import cache
 from typing import Any, Final
-from warnings import catch_warnings, simplefilter
 
 import attrs
-from sqlalchemy import Column, Engine, ForeignKey, Integer, Table, create_engine, event, select
 from sqlalchemy.engine import cursor as _cursor
-from sqlalchemy.orm import Session, registry, relationship
-from sqlalchemy.pool import StaticPool
+from sqlalchemy.engine.default import DefaultExecutionContext
+from sqlalchemy.orm import context as _context
+from sqlalchemy.orm.state import InstanceState
 
 from .seen.fetching import DEFAULT_FETCH
 
 __all__ = ["Abilities", "abilities"]
 
 _LOG: Final = logging.getLogger("hhs_perf")
-
-
-class _Parent:
-    children: list[object]
-    id: int
-
-    def __init__(self, **values: object) -> None:
-        for name, value in values.items():
-            setattr(self, name, value)
-
-
-class _Child:
-    __init__ = _Parent.__init__
+_FETCHES: Final = ("fetchone", "fetchmany", "fetchall", "soft_close", "hard_close", "yield_per")
 
 
 @attrs.frozen(kw_only=True)
@@ -57,11 +45,9 @@ class Abilities:
 
 @cache
 def abilities() -> Abilities:
-    """Try them; says in the log what does not work."""
+    """Look; says in the log what does not work."""
     try:
-        with catch_warnings():
-            simplefilter("ignore")
-            found = _try()
+        found = Abilities(fetching=_fetching(), orm=_orm())
     except Exception as error:  # noqa: BLE001 - whatever a later version does differently
         reason = f"{type(error).__name__}: {error}"
         found = Abilities(fetching=reason, orm=reason)
@@ -70,82 +56,28 @@ def abilities() -> Abilities:
     return found
 
 
-def _try() -> Abilities:
-    mapped = registry()
-    parents = Table("parent", mapped.metadata, Column("id", Integer, primary_key=True))
-    children = Table(
-        "child",
-        mapped.metadata,
-        Column("id", Integer, primary_key=True),
-        Column("parent_id", ForeignKey("parent.id")),
-    )
-    mapped.map_imperatively(_Parent, parents, properties={"children": relationship(_Child)})
-    mapped.map_imperatively(_Child, children)
-    engine = create_engine("sqlite://", poolclass=StaticPool)
-    seen: list[Any] = []
-
-    def look(_cursor: Any, _sql: str, _parameters: Any, context: Any) -> None:
-        seen.append(context)
-
-    try:
-        if (reason := _cannot_connect(engine)) is not None:
-            # A listener to every engine, of the host's, that expects another database: nothing
-            # speaks against this version.
-            _LOG.warning("SQLAlchemy could not be tried: %s", reason)
-            return Abilities(fetching=None, orm=None)
-        mapped.metadata.create_all(engine)
-        event.listen(engine, "do_execute", look)
-        with Session(engine) as session:
-            session.add(_Parent(id=1, children=[_Child(id=1)]))
-            session.commit()
-            seen.clear()
-            parent = session.scalars(select(_Parent)).one()
-            fetching = _fetching(seen[-1])
-            list(parent.children)
-            orm = _lazy(seen[-1], parent)
-            session.expire(parent)
-            session.get(_Parent, parent.id)
-            orm = orm or _refresh(seen[-1], parent)
-    finally:
-        engine.dispose()
-        mapped.dispose()
-    return Abilities(fetching=fetching, orm=orm)
-
-
-def _cannot_connect(engine: Engine) -> str | None:
-    try:
-        engine.connect().close()
-    except Exception as error:  # noqa: BLE001 - whatever the host's listeners raise
-        return f"{type(error).__name__}: {error}"
-    return None
-
-
-def _fetching(context: Any) -> str | None:
-    strategy = getattr(context, "cursor_fetch_strategy", None)
-    if strategy is None or DEFAULT_FETCH is None or strategy is not DEFAULT_FETCH:
+def _fetching() -> str | None:
+    if DEFAULT_FETCH is None or DefaultExecutionContext.cursor_fetch_strategy is not DEFAULT_FETCH:
         return "results are fetched otherwise"
-    if not hasattr(context, "_is_server_side") or not hasattr(_cursor, "_NO_CURSOR_DQL"):
-        return "it does not say where its cursors are, or when they are closed"
-    return None
+    missing = [name for name in _FETCHES if not hasattr(DEFAULT_FETCH, name)]
+    missing += [name for name in ("_NO_CURSOR_DQL",) if not hasattr(_cursor, name)]
+    missing += [name for name in ("_is_server_side",) if not hasattr(DefaultExecutionContext, name)]
+    return f"there is no {', '.join(missing)}" if missing else None
 
 
-def _lazy(context: Any, parent: Any) -> str | None:
-    options = context.execution_options.get("_sa_orm_load_options")
-    if getattr(options, "_lazy_loaded_from", None) is not parent._sa_instance_state:  # noqa: SLF001 - the subject
-        return "a lazy load does not say for which instance it is"
-    if len(getattr(context.compiled.compile_state, "current_path", ())) < 2:  # noqa: PLR2004 - mapper and property
-        return "a lazy load does not say what it loads"
-    state = parent._sa_instance_state  # noqa: SLF001 - likewise
-    if not hasattr(state, "runid") or not hasattr(state, "load_path"):
-        return "an instance does not say which query it came from"
-    return None
-
-
-def _refresh(context: Any, parent: Any) -> str | None:
-    options = context.execution_options.get("_sa_orm_load_options")
-    if getattr(options, "_refresh_state", None) is not parent._sa_instance_state:  # noqa: SLF001 - the subject
-        return "a refresh does not say for which instance it is"
-    compile_options = getattr(context.compiled.compile_state, "compile_options", None)
-    if not getattr(compile_options, "_for_refresh_state", False):
-        return "a refresh does not say that it is one"
-    return None
+def _orm() -> str | None:
+    state: Any = getattr(_context, "_ORMCompileState", None)
+    state = state or getattr(_context, "ORMCompileState")  # noqa: B009 - its name in 2.0
+    asked: tuple[tuple[Any, tuple[str, ...]], ...] = (
+        (_context.QueryContext.default_load_options, ("_lazy_loaded_from", "_refresh_state")),
+        (state, ("current_path",)),
+        (state.default_compile_options, ("_for_refresh_state", "_only_load_props")),
+        (InstanceState, ("runid", "load_path", "load_options", "expired_attributes")),
+    )
+    missing = [
+        name
+        for where, names in asked
+        for name in names
+        if not hasattr(where, name) and name not in getattr(where, "__annotations__", ())
+    ]
+    return f"a load does not say what it is for: {', '.join(missing)}" if missing else None

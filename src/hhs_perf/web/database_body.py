@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 import attrs
 
 from .._clock import rfc3339
+from ..advice import Advice, database_advice
 from ..collectors.database_detail import DatabaseDetail, detail
-from ..database.advice import Advice
 from ..database.indexes.report import IndexReport
 from ..database.partitions.advice import PartitionAdvice
 from ..database.pools.report import Holder, PoolReport
@@ -158,8 +158,9 @@ def _nothing() -> dict[str, Any]:
 
 def _shown(report: DatabaseReport) -> dict[str, Any]:
     shown = attrs.asdict(report, recurse=False)
-    del shown["detail"]
+    del shown["detail"], shown["uptime"]
     return shown | {
+        "advice": database_advice(report),
         "pools": tuple(map(_pool, report.pools)),
         "replicas": tuple(map(_router, report.replicas)),
     }

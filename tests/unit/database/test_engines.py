@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.dialects import registry
 from sqlalchemy.pool import AsyncAdaptedQueuePool, NullPool, QueuePool, StaticPool
 
 from hhs_perf._settings import DatabaseSettings
@@ -183,3 +184,15 @@ def test_fault_in_a_replica_url_names_its_variable() -> None:
         "ENABLE_READ_REPLICA": "true",
     }
     assert refused(environ, create_replica_engines_from_env).startswith("DATABASE_READ_REPLICA_URL")
+
+
+def test_dialect_that_cannot_be_imported_is_said() -> None:
+    """A dialect of somebody else's may be registered and its library be missing."""
+    registry.register("absent", "no_such_library", "Dialect")
+    try:
+        said = refused({"DATABASE_URL": f"absent://{LOGIN}/x"})
+    finally:
+        registry.impls.pop("absent")
+    assert said == (
+        "DATABASE_URL: the dialect 'absent' cannot be imported: No module named 'no_such_library'"
+    )

@@ -156,3 +156,19 @@ def test_a_forked_child_begins_at_nothing(rig: Rig) -> None:
     looker.after_fork_in_child()
     assert looker.latest.at is None
     assert not looker._looking.locked()
+
+
+def test_a_replica_with_options_of_its_own_is_one_all_the_same(rig: Rig, tmp_path: Path) -> None:
+    replica = create_engine(rig.engine.url)
+    router = ReplicaRouter(
+        rig.engine.execution_options(isolation_level="SERIALIZABLE"),
+        [replica.execution_options(isolation_level="SERIALIZABLE")],
+        clock=rig.clock,
+    )
+    rig.database.add(router)
+    rig.database.instrument(replica)
+    roles = sorted(each.role for each in rig.database.report().engines)
+    assert roles == ["primary", "replica"]
+    assert len(rig.database.look_closer().indexes) == 1
+    router.close()
+    replica.dispose()

@@ -28,7 +28,7 @@ def reader(registry: Registry) -> LocalReader:
 
 
 @pytest.mark.parametrize("ticking", [True, False])
-@pytest.mark.parametrize("value", REFUSED, ids=repr)
+@pytest.mark.parametrize("value", REFUSED)
 def test_a_timer_refuses_and_counts_what_is_no_duration(
     registry: Registry, reader: LocalReader, ticking: bool, value: Any
 ) -> None:
@@ -54,7 +54,7 @@ def test_a_timer_that_took_nothing_but_refusals_shows_them(
     assert reader.read().timer("t").rejected == 1
 
 
-@pytest.mark.parametrize("value", REFUSED, ids=repr)
+@pytest.mark.parametrize("value", REFUSED)
 def test_a_counter_refuses_and_counts_what_is_no_amount(
     registry: Registry, reader: LocalReader, value: Any
 ) -> None:

@@ -45,7 +45,7 @@ REFUSED: list[Any] = [
 ]
 
 
-@pytest.mark.parametrize("item", REFUSED, ids=repr)
+@pytest.mark.parametrize("item", REFUSED)
 def test_what_is_no_duration_is_refused_and_the_rest_taken(item: Any) -> None:
     assert clean([2.0, item, 1.0]) == ([1.0, 2.0], 3.0, 1)
 

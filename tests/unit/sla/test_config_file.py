@@ -437,7 +437,7 @@ TABLES = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=3 * settings.default.max_examples, deadline=None)
 @given(sla=TABLES, alerts=TABLES)
 def test_any_table_is_taken_or_refused_as_a_configuration(sla: Any, alerts: Any) -> None:
     """No other error escapes, and every mistake is told on one line."""

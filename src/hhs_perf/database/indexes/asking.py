@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
-from ..marks import OURS
-from ..plans.own import tell
+from ..telling import tell
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from sqlalchemy.engine import Connection
 
-__all__ = ["Notes", "attempt", "rows_of"]
+__all__ = ["Notes", "attempt"]
 
 T = TypeVar("T")
 
@@ -52,8 +50,3 @@ def attempt(connection: Connection, notes: Notes, what: str, ask: Callable[[], T
     except SQLAlchemyError as error:
         notes.add(f"{what} unknown: {tell(error)}")
         return None
-
-
-def rows_of(connection: Connection, sql: str, **values: object) -> Sequence[Any]:
-    """Give the rows of a question of ours; `:name` stands for a value."""
-    return connection.execute(text(OURS + sql), values).all()

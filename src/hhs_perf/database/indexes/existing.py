@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import attrs
 from sqlalchemy import MetaData, Table, inspect
 
-from .asking import rows_of
-from .names import quoted
+from ..asking import rows_of
+from ..names import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from typing import TYPE_CHECKING
 
-from .names import quoted
+from ..names import fitting, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -15,17 +14,11 @@ if TYPE_CHECKING:
 
 __all__ = ["alembic_line", "create_sql", "drop_sql", "index_name"]
 
-_LONGEST_NAME = 63
-
 
 def index_name(table: str, columns: Sequence[str]) -> str:
     """Name an index `ix_table_column_column`, shortened to what PostgreSQL takes."""
     plain = re.sub(r"\W+", "_", "_".join(("ix", table, *columns)))
-    if len(plain.encode()) <= _LONGEST_NAME:
-        return plain
-    digest = hashlib.blake2s("\0".join((table, *columns)).encode(), digest_size=4).hexdigest()
-    room = _LONGEST_NAME - len(digest) - 1
-    return f"{plain.encode()[:room].decode(errors='ignore')}_{digest}"
+    return fitting(plain, table, *columns)
 
 
 def alembic_line(

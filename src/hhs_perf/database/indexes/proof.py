@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, Final
 import attrs
 
 from ..marks import OURS
+from ..names import for_driver
 from ..plans import postgresql
-from ..plans.explain import explain_on
+from ..plans.explaining import explain_on
 from ..plans.own import own_engine
 from .migration import create_sql
-from .names import for_driver
 
 if TYPE_CHECKING:
     import sqlite3
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ..._clock import Clock
     from .gate import Choice
 
-__all__ = ["LEAST_GAIN", "Proof", "prove_on_copy", "prove_on_postgresql"]
+__all__ = ["LEAST_GAIN", "OutOfTimeError", "Proof", "prove_on_copy", "prove_on_postgresql"]
 
 LEAST_GAIN: Final = 1.3
 """How many times cheaper a statement must become for an index to be advised."""
@@ -40,15 +40,27 @@ class Proof:
     gain: float
 
 
+class OutOfTimeError(Exception):
+    """The time for a proof was over before all of its indexes were built."""
+
+
 def prove_on_postgresql(
-    engine: Engine, sql: str, parameters: object, choices: Sequence[Choice], *, timeout: float
+    engine: Engine,
+    sql: str,
+    parameters: object,
+    choices: Sequence[Choice],
+    *,
+    timeout: float,
+    clock: Clock,
 ) -> Proof:
     """Build the indexes in a transaction, ask for the plan again, and roll all of it back.
 
-    On a connection of our own, which waits a fifth of a second for a lock and works for `timeout`
-    seconds at most. Until the rollback the tables take no writes. Should this process die
-    meanwhile, PostgreSQL rolls back. Nothing is executed but CREATE INDEX; refusals travel.
+    On a connection of our own, which waits a fifth of a second for a lock. The whole transaction
+    takes `timeout` seconds at most, for each statement of it gets what the earlier ones left.
+    Until the rollback the tables take no writes. Should this process die meanwhile, PostgreSQL
+    rolls back. Nothing is executed but CREATE INDEX; refusals travel, as does OutOfTimeError.
     """
+    until = clock.monotonic() + timeout
     with own_engine(engine).connect() as connection:
         connection.execution_options(isolation_level="READ COMMITTED")
         try:
@@ -56,7 +68,11 @@ def prove_on_postgresql(
             # It fails outside of a transaction, where the indexes would stay.
             connection.exec_driver_sql(OURS + "SAVEPOINT hhs_perf_proof")
             before = explain_on(connection, sql, parameters)
-            names = _build(connection, choices)
+            names = _named(choices)
+            for name, choice in names.items():
+                _limit(connection, until - clock.monotonic())
+                connection.exec_driver_sql(OURS + _create(connection.dialect, name, choice))
+            _limit(connection, until - clock.monotonic())
             after = explain_on(connection, sql, parameters)
         finally:
             connection.rollback()
@@ -65,11 +81,14 @@ def prove_on_postgresql(
     return Proof(used=tuple(one for name, one in names.items() if name in used), gain=gain)
 
 
-def _build(connection: Connection, choices: Sequence[Choice]) -> Mapping[str, Choice]:
-    names = {_NAME.format(number): choice for number, choice in enumerate(choices)}
-    for name, choice in names.items():
-        connection.exec_driver_sql(OURS + _create(connection.dialect, name, choice))
-    return names
+def _named(choices: Sequence[Choice]) -> Mapping[str, Choice]:
+    return {_NAME.format(number): choice for number, choice in enumerate(choices)}
+
+
+def _limit(connection: Connection, seconds: float) -> None:
+    if seconds <= 0:
+        raise OutOfTimeError("the time was over before all indexes were built")
+    postgresql.limit(connection, seconds)
 
 
 def _create(dialect: Dialect, name: str, choice: Choice) -> str:
@@ -103,7 +122,7 @@ def prove_on_copy(
     copy.execute("SAVEPOINT hhs_perf_proof")
     try:
         before = _work(copy, sql, given, clock)
-        names = {_NAME.format(number): choice for number, choice in enumerate(choices)}
+        names = _named(choices)
         for name, choice in names.items():
             copy.execute(_create(dialect, name, choice))
         plan = copy.execute(f"EXPLAIN QUERY PLAN {sql}", given).fetchall()

@@ -9,16 +9,17 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from ..marks import OURS
 from ..plans import postgresql
-from ..plans.explain import explain_as_far, is_explainable
-from ..plans.own import tell
+from ..plans.explaining import explain_as_far, is_explainable
 from ..plans.plan import NoPlan
+from ..telling import tell
 from .asking import Notes, attempt
 from .candidates import accesses, core_of
 from .copies import NotCopiedError, copied
 from .existing import Catalogue
 from .gate import FEWEST_ROWS, Choice, choose, is_scanned
 from .merging import Wish, merge
-from .proof import LEAST_GAIN, Proof, prove_on_copy, prove_on_postgresql
+from .proof import LEAST_GAIN, OutOfTimeError, Proof, prove_on_copy, prove_on_postgresql
+from .proofs import Outcome, key_of
 from .report import IndexReport, ServerFigures
 from .server_side import server_figures
 from .statistics import statistics_of
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from ..plans import Plan
     from ..seen.slow import SlowStatement
     from .candidates import Access
+    from .proofs import ProofBook
 
 __all__ = ["Search"]
 
@@ -44,7 +46,10 @@ _NOT_ASKED: Final = "not tried: it is only in development"
 
 
 class Search:
-    """Looks at statements one by one until the time is over."""
+    """Looks at statements one by one until the time is over.
+
+    With `proofs`, indexes are tried out, but for those that it remembers.
+    """
 
     def __init__(
         self,
@@ -55,7 +60,8 @@ class Search:
         faults: Faults,
         until: float,
         is_copy: bool,
-        prove: bool,
+        name: str,
+        proofs: ProofBook | None,
     ) -> None:
         self._connection = connection
         self._engine = engine
@@ -63,19 +69,20 @@ class Search:
         self._faults = faults
         self._until = until
         self._is_copy = is_copy
-        self._prove = prove
+        self._name = name
+        self._proofs = proofs
         self._notes = Notes()
         self._server: list[ServerFigures] = []
         self._kept = ExitStack()
         self._copy: sqlite3.Connection | None = None
         self._is_postgresql = connection.dialect.name == "postgresql"
 
-    def report(self, name: str, slow: Sequence[SlowStatement]) -> IndexReport:
+    def report(self, slow: Sequence[SlowStatement]) -> IndexReport:
         """Look at everything, and put it together."""
         with self._kept:
-            return self._report(name, slow)
+            return self._report(slow)
 
-    def _report(self, name: str, slow: Sequence[SlowStatement]) -> IndexReport:
+    def _report(self, slow: Sequence[SlowStatement]) -> IndexReport:
         self._prepare()
         self._catalogue = Catalogue(self._connection)
         self._statistics = statistics_of(self._connection, self._notes)
@@ -92,7 +99,7 @@ class Search:
         )
         wishes.extend(keys or ())
         return IndexReport(
-            database=name,
+            database=self._name,
             advice=merge(self._connection.dialect, wishes),
             waste=waste(self._connection, self._notes),
             server=tuple(self._server),
@@ -137,11 +144,11 @@ class Search:
         choices = self._choices(slow, plan)
         if not choices:
             return
-        if not self._prove:
+        if self._proofs is None:
             for choice in choices:
                 yield Wish.of(choice, slow, proof=_NOT_ASKED)
             return
-        yield from self._proven(slow, choices)
+        yield from self._proven(slow, choices, self._proofs)
 
     def _choices(self, slow: SlowStatement, plan: Plan) -> list[Choice]:
         found = None
@@ -182,27 +189,40 @@ class Search:
             table.name, table.schema, choice.columns
         )
 
-    def _proven(self, slow: SlowStatement, choices: list[Choice]) -> Iterator[Wish]:
-        try:
-            proof = self._try(slow, choices)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the index is not proven
-            why = str(error) if isinstance(error, NotCopiedError) else tell(error)
-            for choice in choices:
-                yield Wish.of(choice, slow, proof=f"not proven: {why}")
-            return
-        used = proof.used if proof.gain >= LEAST_GAIN else ()
-        for choice in choices:
-            if choice in used:
-                yield Wish.of(choice, slow, gain=proof.gain)
+    def _proven(
+        self, slow: SlowStatement, choices: list[Choice], proofs: ProofBook
+    ) -> Iterator[Wish]:
+        key = key_of(self._name, slow.key, choices)
+        outcome = proofs.get(key)
+        if outcome is None:
+            outcome = self._outcome(slow, choices)
+            proofs.keep(key, outcome)
+        for place, choice in enumerate(choices):
+            if outcome.failure is not None:
+                yield Wish.of(choice, slow, proof=f"not proven: {outcome.failure}")
+            elif place in outcome.used and outcome.gain >= LEAST_GAIN:
+                yield Wish.of(choice, slow, gain=outcome.gain)
             else:
                 on = f"{choice.table.name} ({', '.join(choice.columns)})"
                 self._notes.add(f"{slow.key} gains nothing from an index on {on}: it was tried")
+
+    def _outcome(self, slow: SlowStatement, choices: list[Choice]) -> Outcome:
+        try:
+            proof = self._try(slow, choices)
+        except (NotCopiedError, OutOfTimeError) as error:
+            return Outcome(failure=str(error))
+        except Exception as error:  # noqa: BLE001 - whatever it is, the index is not proven
+            return Outcome(failure=tell(error))
+        used = frozenset(place for place, one in enumerate(choices) if one in proof.used)
+        return Outcome(used=used, gain=proof.gain)
 
     def _try(self, slow: SlowStatement, choices: list[Choice]) -> Proof:
         sql, parameters = slow.driver_sql, slow.parameters
         if self._is_postgresql:
             left = max(0.1, self._until - self._clock.monotonic())
-            return prove_on_postgresql(self._engine, sql, parameters, choices, timeout=left)
+            return prove_on_postgresql(
+                self._engine, sql, parameters, choices, timeout=left, clock=self._clock
+            )
         if self._copy is None:
             driver: Any = self._connection.connection.driver_connection
             self._copy = (

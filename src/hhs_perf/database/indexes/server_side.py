@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .asking import Notes, attempt, rows_of
-from .names import for_text, quoted
+from ..asking import rows_of
+from ..names import for_text, quoted
+from .asking import Notes, attempt
 from .report import ServerFigures
 
 if TYPE_CHECKING:

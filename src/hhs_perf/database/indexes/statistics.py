@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 from sqlalchemy import Select, case, func, literal_column, select, text
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.sql import visitors
+from sqlalchemy.sql.elements import BindParameter
 
-from ..marks import OURS
+from ..asking import Ours, rows_of
+from ..names import for_text, quoted
 from ..plans import postgresql
-from .asking import attempt, rows_of
-from .names import for_driver, for_text, quoted
+from .asking import attempt
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
@@ -55,14 +56,11 @@ def statistics_of(connection: Connection, notes: Notes) -> Statistics:
     return kind(connection, notes)
 
 
-def _literal(connection: Connection, statement: ClauseElement) -> str | None:
-    """Write a statement with its values in it; None where they are unknown or have no literal."""
-    try:
-        return str(
-            statement.compile(dialect=connection.dialect, compile_kwargs={"literal_binds": True})
-        )
-    except (SQLAlchemyError, NotImplementedError, TypeError, ValueError):
-        return None
+def _are_known(values_of: ClauseElement) -> bool:
+    """Tell whether a value is known for each parameter."""
+    return not any(
+        isinstance(part, BindParameter) and part.required for part in visitors.iterate(values_of)
+    )
 
 
 class PostgreSQLStatistics:
@@ -107,11 +105,10 @@ class PostgreSQLStatistics:
         if tuples >= 0:
             return float(tuples)
         self._notes.add(f"{path} was never analyzed: its figures are guesses of the planner")
-        sql = f"SELECT 1 FROM {path}"  # noqa: S608 - quoted
-        return self._planned(for_driver(self._connection.dialect, sql))
+        return self._planned(text(for_text(f"SELECT 1 FROM {path}")))  # noqa: S608 - quoted
 
-    def _planned(self, sql: str) -> float | None:
-        answer = self._connection.exec_driver_sql(OURS + postgresql.PREFIX + sql)
+    def _planned(self, statement: ClauseElement) -> float | None:
+        answer = self._connection.execute(Ours(statement, postgresql.PREFIX))
         return postgresql.read(answer.scalar_one()).rows
 
     def distinct(self, table: Table, column: Column[Any]) -> float | None:
@@ -147,11 +144,10 @@ class PostgreSQLStatistics:
         statement: Select[Any] = (
             select(literal_column("1")).select_from(condition.source).where(condition.predicate)
         )
-        sql = _literal(self._connection, statement)
-        if not rows or sql is None:
+        if not rows or not _are_known(condition.predicate):
             return None
         ask = f"which part of {condition.column.table.name} a condition picks is"
-        planned = attempt(self._connection, self._notes, ask, lambda: self._planned(sql))
+        planned = attempt(self._connection, self._notes, ask, lambda: self._planned(statement))
         return None if planned is None else min(1.0, planned / rows)
 
 
@@ -226,7 +222,7 @@ class SQLiteStatistics:
     def share(self, condition: Condition) -> float | None:
         """Give the part of the sample, for the values with which the statement was first made."""
         sample = self._sample(condition.column.table)
-        if sample is None:
+        if sample is None or not _are_known(condition.predicate):
             return None
         hits = func.sum(case((condition.predicate, 1), else_=0))
         statement = (
@@ -234,15 +230,12 @@ class SQLiteStatistics:
             .select_from(condition.source)
             .where(text(for_text(sample[1])))
         )
-        sql = _literal(self._connection, statement)
-        if sql is None:
-            return None
         ask = f"which part of {condition.column.table.name} a condition picks is"
         found = attempt(
             self._connection,
             self._notes,
             ask,
-            lambda: self._connection.exec_driver_sql(OURS + sql).one(),
+            lambda: self._connection.execute(Ours(statement)).one(),
         )
         if found is None or not found[0]:
             return None

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .asking import attempt, rows_of
+from ..asking import rows_of
+from ..names import for_text, quoted
+from .asking import attempt
 from .migration import drop_sql
-from .names import for_text, quoted
 from .report import IndexWaste
 from .superfluous import ListedIndex, superfluous
 

@@ -11,6 +11,7 @@ from sqlalchemy import event
 from sqlalchemy.orm import Session
 
 from .findings import path_advice
+from .watch import MEANT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,16 +48,16 @@ class PublicWatch:
             event.remove(Session, "do_orm_execute", self._orm_execute)
 
     def _orm_execute(self, state: ORMExecuteState) -> None:
-        scope = self._current()
-        if scope is None or scope.watch is None or not state.is_relationship_load:
-            return
-        parent, path = state.lazy_loaded_from, state.loader_strategy_path
-        if parent is None or path is None:
-            return
         try:
+            scope = self._current()
+            watch = None if scope is None else scope.watch
+            parent, path = state.lazy_loaded_from, state.loader_strategy_path
+            if watch is None or not state.is_relationship_load or parent is None or path is None:
+                return
             advice = path_advice(path.path)
             shape = self._shape_of(f"SELECT {advice[1]}", state.session.get_bind().dialect)
+            watch.lazy_load(shape, parent.key, advice)
+        except MEANT:
+            raise
         except Exception as error:  # noqa: BLE001 - a named border: seeing a query
             self._fault(error)
-            return
-        scope.watch.lazy_load(shape, parent.key, advice)

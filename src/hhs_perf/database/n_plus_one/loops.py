@@ -41,8 +41,8 @@ class Loop:
     """Executions of one SELECT in one scope, by the place that sends them.
 
     A place is a line with those that called it: a helper called from several lines is no loop.
-    What reads a batch at a time on purpose is none either: the values of an IN list, or an OFFSET,
-    move from turn to turn.
+    Neither is what reads a batch at a time on purpose, as it has an IN list, an OFFSET or the key
+    of the last row that moves from turn to turn; nor what asks the same again, as polling does.
 
     Its watch adds the seconds of each turn to `waiting`, by `take`, and calls `turn` when there are
     `look_in` of them, or while `batched_by` is not empty. All else is guarded by the watch's lock.
@@ -50,7 +50,7 @@ class Loop:
 
     __slots__ = (
         "_batch", "_count", "_look_at", "_looked_at", "_places", "_seconds", "_shape", "_told",
-        "batched_by", "look_in", "take", "waiting",
+        "_values", "_varies", "batched_by", "look_in", "take", "waiting",
     )  # fmt: skip
 
     def __init__(self, shape: Shape) -> None:
@@ -58,6 +58,8 @@ class Loop:
         self._places: dict[Stack, _Place] = {}
         self._told = False
         self._batch: object = None
+        self._values: object = None
+        self._varies = False
         self._seconds = 0.0
         self._count = 0
         self._looked_at = 0
@@ -75,6 +77,7 @@ class Loop:
         n = self._count
         if self._reads_batches(context, is_first=is_first) or n < self._look_at:
             return None
+        self._compare(context)
         stack = application_stack()
         place = self._places.get(stack)
         if place is None:
@@ -83,7 +86,7 @@ class Loop:
         place.stands_for += n - self._looked_at
         self._looked_at = n
         self._plan(n)
-        if self._told or not stack or place.turns < MIN_TURNS - 1:
+        if self._told or not stack or place.turns < MIN_TURNS - 1 or not self._varies:
             return None
         self._told = True
         return stack
@@ -108,9 +111,24 @@ class Loop:
 
     def findings(self) -> Iterator[Finding]:
         """Give what was found so far; `fold` before."""
-        for stack, place in self._places.items():
-            if stack and place.turns >= MIN_TURNS - 1:
-                yield self.finding(stack)
+        if self._varies:
+            for stack, place in self._places.items():
+                if stack and place.turns >= MIN_TURNS - 1:
+                    yield self.finding(stack)
+
+    def _compare(self, context: Any) -> None:
+        """See whether other values are asked for than in the first turn looked at."""
+        if self._varies:
+            return
+        asked: Any = context.compiled_parameters if context.compiled else context.parameters
+        values = (context.statement, asked[0])
+        if self._values is None:
+            self._values = values
+            return
+        try:
+            self._varies = bool(values != self._values)
+        except Exception:  # noqa: BLE001 - values are the host's, and may do as they like
+            self._varies = True
 
     def _reads_batches(self, context: Any, *, is_first: bool) -> bool:
         names = self.batched_by

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ..lines import Line
     from ..seen.shapes import Shape
 
-__all__ = ["MIN_PARENTS", "NPlusOneWarning", "Watch"]
+__all__ = ["MEANT", "MIN_PARENTS", "NPlusOneWarning", "Watch"]
 
 MIN_PARENTS: Final = 3
 """Parents from which on a relationship or column loaded one at a time is a finding."""
@@ -37,6 +37,10 @@ _What = tuple[Any, Any]
 
 class NPlusOneWarning(UserWarning):
     """N+1 queries were found; shown at the line that sends them."""
+
+
+MEANT: Final = (NPlusOneError, NPlusOneWarning)
+"""What a watch raises on purpose."""
 
 
 class _Group:
@@ -103,7 +107,8 @@ class Watch:
         self._add(("lazy", advice, None), shape, parent, advice, 0.0)
 
     def _lazy(self, shape: Shape, state: Any, loaded: Any, seconds: float) -> None:
-        path = self._whole((*state.load_path.path, loaded.path[-1]))
+        with self._lock:
+            path = self._whole((*state.load_path.path, loaded.path[-1]))
         key = ("lazy", path, self._refreshed.get(state.key) or _origin(state))
         self._add(key, shape, state.key, (path, state.load_options), seconds)
 
@@ -121,9 +126,10 @@ class Watch:
     ) -> None:
         # The refresh is a query of its own: what its instance loads later still belongs to the
         # query that it came from.
-        origin = self._refreshed.get(state.key) or _origin(state)
-        if len(self._refreshed) < _MOST_REFRESHED:
-            self._refreshed.setdefault(state.key, origin)
+        with self._lock:
+            origin = self._refreshed.get(state.key) or _origin(state)
+            if len(self._refreshed) < _MOST_REFRESHED:
+                self._refreshed.setdefault(state.key, origin)
         key = ("refresh", shape.key, origin)
         # What is expired is known now and not later.
         what = ("", "") if key in self._groups else refresh_advice(state, props)

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import attrs
 
+from ..plans.postgresql import nodes
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from .state import PartitionedTable
 
@@ -84,7 +86,7 @@ def scan_of(explained: Sequence[Mapping[str, Any]], table: PartitionedTable) -> 
     key += [column for each in table.partitions for column in each.key if column not in key]
     scanned: set[str] = set()
     conditions: dict[str, None] = {}
-    for node in (found for top in explained for found in _nodes(top["Plan"])):
+    for node in nodes(explained):
         if node.get("Relation Name") in leaves:
             scanned.add(node["Relation Name"])
         conditions |= {node[name]: None for name in _CONDITIONS if name in node}
@@ -95,12 +97,6 @@ def scan_of(explained: Sequence[Mapping[str, Any]], table: PartitionedTable) -> 
         total=len(leaves),
         conditions=tuple(conditions),
     )
-
-
-def _nodes(node: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    yield node
-    for below in node.get("Plans", ()):
-        yield from _nodes(below)
 
 
 def _advice(

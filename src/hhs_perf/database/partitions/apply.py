@@ -64,27 +64,35 @@ def apply_partitions(
         with target.begin_nested():
             return _run_together(target, plan.together, lock_timeout)
     except SQLAlchemyError as exc:
-        raise refusal(f"the partitions of {plan.table} are as they were", exc) from exc
+        raise refusal(f"the partitions of {plan.table} are as they were", exc, target) from exc
 
 
 def _apply(engine: Engine, plan: PartitionPlan, lock_timeout: float) -> AppliedPlan:
     done = AppliedPlan(statements=0, moved=0)
-    try:
-        if plan.together:
+    state = f"the partitions of {plan.table} are as they were"
+    if plan.together:
+        try:
             with engine.connect() as connection:
                 check_postgresql(connection)
                 # The host's engine may commit by itself; the pool takes the level back.
                 connection.execution_options(isolation_level="READ COMMITTED")
                 with connection.begin():
                     done = _run_together(connection, plan.together, lock_timeout)
-        if plan.alone:
+        except SQLAlchemyError as exc:
+            raise refusal(state, exc, engine) from exc
+        state = (
+            f"the {done.statements} statements of the transaction are done, and those of"
+            f" {plan.table} that run alone are left to the next plan"
+        )
+    if plan.alone:
+        try:
             with engine.connect() as connection:
                 check_postgresql(connection)
                 connection.execution_options(isolation_level="AUTOCOMMIT")
                 count = _run_alone(connection, plan.alone, lock_timeout)
                 done = attrs.evolve(done, statements=done.statements + count)
-    except SQLAlchemyError as exc:
-        raise refusal(f"the partitions of {plan.table} are as they were", exc) from exc
+        except SQLAlchemyError as exc:
+            raise refusal(state, exc, engine) from exc
     return done
 
 
@@ -117,7 +125,7 @@ def _run(connection: Connection, steps: tuple[Step, ...]) -> Iterator[int]:
         try:
             rows = _say(connection, step.sql)
         except SQLAlchemyError as exc:
-            raise refusal(f"could not {step.why}", exc) from exc
+            raise refusal(f"could not {step.why}", exc, connection) from exc
         yield rows if step.kind == "move" else 0
 
 

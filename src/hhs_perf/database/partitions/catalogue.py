@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from ...exceptions import DatabaseError
+from ..asking import rows_of
 from ..marks import OURS
-from .names import quoted
+from ..names import quoted_on_postgresql
+from ..telling import told
 from .state import Partition, PartitionedTable, TableFacts
 
 if TYPE_CHECKING:
-    from sqlalchemy.engine import Connection
+    from sqlalchemy.engine import Connection, Engine
 
 __all__ = ["check_postgresql", "count_rows", "read_table", "refusal"]
 
@@ -76,10 +77,9 @@ def check_postgresql(connection: Connection) -> None:
         raise DatabaseError(f"partitions need PostgreSQL, and this is {connection.dialect.name}")
 
 
-def refusal(doing: str, error: SQLAlchemyError) -> DatabaseError:
+def refusal(doing: str, error: SQLAlchemyError, asked: Engine | Connection) -> DatabaseError:
     """Say what PostgreSQL refused, in the first line of its own words."""
-    cause = getattr(error, "orig", None) or error
-    return DatabaseError(f"{doing}: {str(cause).splitlines()[0] if str(cause) else 'refused'}")
+    return DatabaseError(f"{doing}: {told(error, asked.engine.url)}")
 
 
 def read_table(connection: Connection, table: str, schema: str | None = None) -> PartitionedTable:
@@ -89,11 +89,11 @@ def read_table(connection: Connection, table: str, schema: str | None = None) ->
         DatabaseError: There is no such table, it is not partitioned, or it cannot be read.
     """
     check_postgresql(connection)
-    name = ".".join(quoted(part) for part in (schema, table) if part is not None)
+    name = ".".join(quoted_on_postgresql(part) for part in (schema, table) if part is not None)
     try:
         return _read(connection, name)
     except SQLAlchemyError as exc:
-        raise refusal(f"the partitions of {name} cannot be read", exc) from exc
+        raise refusal(f"the partitions of {name} cannot be read", exc, connection) from exc
 
 
 def count_rows(connection: Connection, relation: str, condition: str) -> int:
@@ -105,15 +105,11 @@ def count_rows(connection: Connection, relation: str, condition: str) -> int:
         )
         return int(counted.scalar_one())
     except SQLAlchemyError as exc:
-        raise refusal(f"the rows of {relation} cannot be counted", exc) from exc
-
-
-def _ask(connection: Connection, sql: str, **values: object) -> list[Any]:
-    return list(connection.execute(text(OURS + sql), values))
+        raise refusal(f"the rows of {relation} cannot be counted", exc, connection) from exc
 
 
 def _read(connection: Connection, name: str) -> PartitionedTable:
-    found = _ask(connection, _FIND, name=name)
+    found = rows_of(connection, _FIND, name=name)
     if not found:
         raise DatabaseError(f"there is no table {name}")
     oid, schema, table, kind, style, version = found[0]
@@ -125,13 +121,13 @@ def _read(connection: Connection, name: str) -> PartitionedTable:
     if not style.startswith("ISO"):
         raise DatabaseError(f"bounds are read with DateStyle ISO, and it is {style}")
     pending = "i.inhdetachpending" if version >= _DETACHES_CONCURRENTLY else "false"
-    rows = _ask(connection, _TREE.format(pending=pending), oid=oid)
-    columns = _ask(connection, _COLUMNS, oid=oid)
+    rows = rows_of(connection, _TREE.format(pending=pending), oid=oid)
+    columns = rows_of(connection, _COLUMNS, oid=oid)
     facts = TableFacts(
         types={column: type_ for column, type_, _ in columns},
         stored=tuple(column for column, _, is_stored in columns if is_stored),
-        referenced_by=tuple(row[0] for row in _ask(connection, _REFERENCES, oid=oid)),
-        taken=frozenset(row[0] for row in _ask(connection, _NAMES, schema=schema)),
+        referenced_by=tuple(row[0] for row in rows_of(connection, _REFERENCES, oid=oid)),
+        taken=frozenset(row[0] for row in rows_of(connection, _NAMES, schema=schema)),
         version=divmod(version, 10_000),
     )
     below: defaultdict[int, list[Any]] = defaultdict(list)

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from .names import qualified, quoted
+from ..names import quoted_on_postgresql
+from .names import qualified
 from .steps import Step
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ def closed(default: Partition) -> Step:
 
 def moved(table: PartitionedTable, default: Partition, made: Relation, move: Move) -> Step:
     """Move the rows that belong to `made` out of DEFAULT, where they block its partition."""
-    columns = ", ".join(quoted(column) for column in table.facts.stored)
+    columns = ", ".join(quoted_on_postgresql(column) for column in table.facts.stored)
     return Step(
         kind="move",
         partition=made.name,
@@ -145,5 +146,5 @@ def finalized(parent: Relation, partition: Partition) -> Step:
 def _split(made: Relation) -> str:
     if made.strategy is None:
         return ""
-    columns = ", ".join(quoted(column) for column in made.key if column is not None)
+    columns = ", ".join(quoted_on_postgresql(column) for column in made.key if column is not None)
     return f" PARTITION BY {made.strategy.upper()} ({columns})"

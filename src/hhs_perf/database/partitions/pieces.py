@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Final, Literal
 import attrs
 
 from ...exceptions import DatabaseError
+from ..names import quoted_on_postgresql
 from .months import literal_of
-from .names import literal, quoted, slug
+from .names import literal, slug
 from .spec import ByList, ByMonth
 from .state import list_of, range_of
 
@@ -83,7 +84,7 @@ def pieces_of(
 ) -> tuple[Piece, ...]:
     """Give the partitions that a level asks for, months from the first to the last given."""
     kind = table.facts.types[level.column]
-    column = quoted(level.column)
+    column = quoted_on_postgresql(level.column)
     if isinstance(level, ByList):
         padded = kind == "character"
         return tuple(_of_value(each, column, padded=padded) for each in level.values)

@@ -9,11 +9,12 @@ import attrs
 from sqlalchemy.engine import Engine
 
 from ..._clock import SystemClock
+from ..names import fitting
 from . import ddl
 from .catalogue import count_rows, read_table
 from .gaps import gaps
 from .months import Month
-from .names import fitting, qualified
+from .names import qualified
 from .pieces import Piece, check_level, default_piece, pieces_of
 from .retention import retired
 from .spec import ByMonth

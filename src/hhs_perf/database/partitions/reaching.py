@@ -12,6 +12,7 @@ from sqlalchemy.pool import NullPool
 from ..._settings import DatabaseSettings
 from ...exceptions import ConfigurationError
 from ..engines import create_async_engine_from_env, create_engine_from_env
+from ..telling import told
 from .planning import plan_partitions
 
 if TYPE_CHECKING:
@@ -55,12 +56,12 @@ async def _plan_async(settings: DatabaseSettings, spec: PartitionSpec, name: str
     try:
         connection = await engine.connect()
     except (OSError, DBAPIError) as exc:
-        raise _unreachable(exc) from exc
+        raise _unreachable(exc, engine.sync_engine) from exc
     except Exception as exc:
         # asyncpg's own errors, of which SQLAlchemy wraps some only.
         if type(exc).__module__.partition(".")[0] != "asyncpg":
             raise
-        raise _unreachable(exc) from exc
+        raise _unreachable(exc, engine.sync_engine) from exc
     try:
         return await connection.run_sync(plan_partitions, spec)
     finally:
@@ -71,12 +72,8 @@ def _reach(engine: Engine) -> None:
     try:
         engine.connect().close()
     except DBAPIError as exc:
-        raise _unreachable(exc) from exc
+        raise _unreachable(exc, engine) from exc
 
 
-def _unreachable(error: Exception) -> ConnectionError:
-    cause = getattr(error, "orig", None) or error
-    # psycopg tells every attempt at length; what matters is why it failed.
-    lines = [line.strip(" -") for line in str(cause).splitlines() if line.strip()]
-    told = lines[0] if lines else type(cause).__name__
-    return ConnectionError(told[:300])
+def _unreachable(error: Exception, engine: Engine) -> ConnectionError:
+    return ConnectionError(told(error, engine.url))

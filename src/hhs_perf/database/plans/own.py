@@ -16,15 +16,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sqlalchemy.engine import Connection
-    from sqlalchemy.ext.asyncio import AsyncEngine
 
 __all__ = [
     "has_shared_connection",
     "on_own_connection",
     "own_engine",
     "run",
-    "sync_engine_of",
-    "tell",
 ]
 
 T = TypeVar("T")
@@ -88,11 +85,6 @@ def on_own_connection(engine: Engine, work: Callable[[Connection], T]) -> T:
             connection.rollback()
 
 
-def sync_engine_of(engine: Engine | AsyncEngine) -> Engine:
-    """Give the engine that does the work of an AsyncEngine; another engine as it is."""
-    return engine if isinstance(engine, Engine) else engine.sync_engine
-
-
 def run(engine: Engine, work: Callable[[], T]) -> T:
     """Do `work`, which talks to the database through `engine`'s driver, and give what it gives.
 
@@ -118,24 +110,3 @@ def run(engine: Engine, work: Callable[[], T]) -> T:
     if raised:
         raise raised[0]
     return given[0]
-
-
-def tell(error: BaseException) -> str:
-    """Say what went wrong without values: the kind of error and the server's code, no message."""
-    original = getattr(error, "orig", None) or error
-    code = getattr(original, "sqlstate", None) or getattr(original, "pgcode", None)
-    kind = type(original).__name__
-    if code is None:
-        return kind
-    known = _SQLSTATES.get(code)
-    return f"{known} ({code})" if known else f"{kind} ({code})"
-
-
-_SQLSTATES = {
-    "42501": "permission denied",
-    "42P01": "no such table or view",
-    "55000": "not available on this server",
-    "55P03": "the lock was not free in time",
-    "57014": "it took too long",
-    "25006": "the transaction is read-only",
-}

@@ -9,13 +9,13 @@ from ..seen.masking import mask
 from .plan import Plan, Scan
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from sqlalchemy.engine import Connection
 
     from .plan import ScanKind
 
-__all__ = ["GENERIC_PREFIX", "PREFIX", "prepare", "read"]
+__all__ = ["GENERIC_PREFIX", "PREFIX", "decoded", "limit", "nodes", "prepare", "read"]
 
 PREFIX: Final = "EXPLAIN (VERBOSE, FORMAT JSON) "
 GENERIC_PREFIX: Final = "EXPLAIN (VERBOSE, GENERIC_PLAN, FORMAT JSON) "
@@ -43,9 +43,33 @@ def prepare(connection: Connection, *, timeout: float, read_only: bool = True) -
     """
     if read_only:
         connection.exec_driver_sql("SET TRANSACTION READ ONLY")
-    milliseconds = max(1, round(timeout * 1000))
-    connection.exec_driver_sql(f"SET LOCAL statement_timeout = {milliseconds}")
+    limit(connection, timeout)
     connection.exec_driver_sql("SET LOCAL lock_timeout = 200")
+
+
+def limit(connection: Connection, seconds: float) -> None:
+    """Let each statement of the rest of the transaction take that long at most."""
+    milliseconds = max(1, round(seconds * 1000))
+    connection.exec_driver_sql(f"SET LOCAL statement_timeout = {milliseconds}")
+
+
+def decoded(answer: object) -> Sequence[Mapping[str, Any]]:
+    """Give what EXPLAIN (FORMAT JSON) answered, where the driver has not decoded it yet.
+
+    Raises:
+        ValueError: It is no plan.
+    """
+    document = json.loads(answer) if isinstance(answer, str | bytes) else answer
+    if not isinstance(document, list) or not document or "Plan" not in document[0]:
+        raise ValueError("PostgreSQL gave something else than a plan")
+    return document
+
+
+def nodes(explained: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    """Go through all nodes of the plans, each before those below it."""
+    for top in explained:
+        for node, _, _ in _walk(top["Plan"], 0, is_below_append=False):
+            yield node
 
 
 def read(answer: object) -> Plan:
@@ -54,29 +78,25 @@ def read(answer: object) -> Plan:
     Raises:
         ValueError: It is no plan.
     """
-    document = json.loads(answer) if isinstance(answer, str | bytes) else answer
-    try:
-        top: dict[str, Any] = document[0]  # type: ignore[index] # anything else is the error below
-        root: dict[str, Any] = top["Plan"]
-    except (LookupError, TypeError):
-        raise ValueError("PostgreSQL gave something else than a plan") from None
-    nodes = list(_walk(root, 0, is_below_append=False))
-    lines = [line for node, depth, _ in nodes for line in _lines(node, depth)]
+    top = decoded(answer)[0]
+    root: Mapping[str, Any] = top["Plan"]
+    found = list(_walk(root, 0, is_below_append=False))
+    lines = [line for node, depth, _ in found for line in _lines(node, depth)]
     if len(lines) > _MOST_LINES:
         lines[_MOST_LINES:] = [f"… {len(lines) - _MOST_LINES} more lines"]
     return Plan(
         text="\n".join(lines),
-        scans=tuple(_scan(node) for node, _, _ in nodes if _is_scan(node)),
+        scans=tuple(_scan(node) for node, _, _ in found if _is_scan(node)),
         cost=root.get("Total Cost"),
         rows=root.get("Plan Rows"),
         query_id=top.get("Query Identifier"),
-        partitions_scanned=sum(below and _is_scan(node) for node, _, below in nodes),
+        partitions_scanned=sum(below and _is_scan(node) for node, _, below in found),
     )
 
 
 def _walk(
-    node: dict[str, Any], depth: int, *, is_below_append: bool
-) -> Iterator[tuple[dict[str, Any], int, bool]]:
+    node: Mapping[str, Any], depth: int, *, is_below_append: bool
+) -> Iterator[tuple[Mapping[str, Any], int, bool]]:
     yield node, depth, is_below_append
     below = is_below_append or node.get("Node Type") in {"Append", "Merge Append"}
     for child in node.get("Plans", ()):

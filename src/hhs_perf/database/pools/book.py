@@ -8,24 +8,29 @@ from weakref import WeakSet, ref
 
 from sqlalchemy.pool import QueuePool, StaticPool
 
-from ..._clock import Timeline
 from ..._fork import renew_after_fork
+from ...collectors.database import (
+    POOL_CONNECT,
+    POOL_HOLD,
+    POOL_INVALIDATIONS,
+    POOL_TIMEOUTS,
+    POOL_WAIT,
+)
 from ..lines import application_line
 from .events import PoolEvents
 from .layer import LEDGER, lay_over, ledger_of, lift
 from .ledger import Ledger
 from .names import engine_name
-from .reading import capacity_of, look_up_lines, read_holders, read_pool
+from .reading import capacity_of, look_up_lines, mark_of, read_holders, read_pool
 from .trial import can_time
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from sqlalchemy import Engine
-    from sqlalchemy.ext.asyncio import AsyncEngine
     from sqlalchemy.pool import Pool
 
-    from ..._clock import Clock
+    from ..._clock import Timeline
     from ..._faults import Faults
     from ...metrics import Registry
     from ..lines import Line
@@ -34,8 +39,15 @@ if TYPE_CHECKING:
 
 __all__ = ["PoolBook"]
 
-_TIMERS: Final = "db.pool.{}.duration"
-_COUNTERS: Final = "db.pool.{}"
+_TIMERS: Final[Mapping[Kind, str]] = {
+    "wait": POOL_WAIT,
+    "connect": POOL_CONNECT,
+    "hold": POOL_HOLD,
+}
+_COUNTERS: Final[Mapping[Event, str]] = {
+    "timeouts": POOL_TIMEOUTS,
+    "invalidations": POOL_INVALIDATIONS,
+}
 
 
 class _Entry:
@@ -49,12 +61,6 @@ class _Entry:
     def pools(self) -> list[Pool]:
         """Give the pools in use now: other ones than before, after `dispose()`."""
         return list(dict.fromkeys(engine.pool for engine in self.engines))
-
-
-def _sync(engine: Engine | AsyncEngine) -> Engine:
-    # Without the import of what serves asyncio: an AsyncEngine holds an Engine.
-    held: Engine = getattr(engine, "sync_engine", None) or engine  # type: ignore[assignment]
-    return held
 
 
 class PoolBook:
@@ -71,15 +77,14 @@ class PoolBook:
     def __init__(
         self,
         *,
-        clock: Clock,
+        timeline: Timeline,
         faults: Faults,
         collector_metrics: Registry,
         held_too_long: float = 30.0,
         line_of: Callable[[], Line | None] = application_line,
         route_of: Callable[[], str | None] = lambda: None,
     ) -> None:
-        self._clock = clock
-        self._timeline = Timeline(clock)
+        self._timeline = timeline
         self._faults = faults
         self._metrics = collector_metrics
         self._held_too_long = held_too_long
@@ -91,47 +96,47 @@ class PoolBook:
         collector_metrics.feed_from(self._feed)
         renew_after_fork(self)
 
-    def watch(self, engine: Engine | AsyncEngine) -> None:
+    def watch(self, engine: Engine) -> None:
         """Watch the pool of an engine, and those that replace it; again does nothing more."""
-        sync = _sync(engine)
         with self._lock:
-            if any(sync in entry.engines for entry in self._entries):
+            if any(engine in entry.engines for entry in self._entries):
                 return
             self._forget_the_dead()
-            ledger = ledger_of(sync.pool) or self._begin(sync)
+            ledger = ledger_of(engine.pool) or self._begin(engine)
             entry = next((one for one in self._entries if one.ledger is ledger), None)
             if entry is None:
-                entry = _Entry(self._free_name(engine_name(sync)), ledger)
+                entry = _Entry(self._free_name(engine_name(engine)), ledger)
                 self._entries.append(entry)
                 ledger.drain()
                 ledger.listeners = (*ledger.listeners, ref(self))
-            entry.engines.add(sync)
+            entry.engines.add(engine)
 
-    def unwatch(self, engine: Engine | AsyncEngine) -> None:
+    def unwatch(self, engine: Engine) -> None:
         """Watch an engine no longer; the last to do so leaves its pool as it was."""
-        sync = _sync(engine)
         with self._lock:
             for entry in self._entries:
-                entry.engines.discard(sync)
-            self._forget_the_dead()
-
-    def close(self) -> None:
-        """Watch nothing any longer."""
-        with self._lock:
-            for entry in self._entries:
-                entry.engines.clear()
+                entry.engines.discard(engine)
             self._forget_the_dead()
 
     def report(self) -> tuple[PoolReport, ...]:
         """Tell of each pool, in the order in which they were first watched."""
+        return tuple(
+            read_pool(name, ledger, pools, self._holders(ledger))
+            for name, ledger, pools in self._watched()
+        )
+
+    def mark(self) -> tuple[object, ...]:
+        """Give what changes whenever the report does, at a fraction of its price."""
+        return tuple(
+            (name, mark_of(ledger, pools), self._holders(ledger))
+            for name, ledger, pools in self._watched()
+        )
+
+    def _watched(self) -> list[tuple[str, Ledger, list[Pool]]]:
         with self._lock:
             self._forget_the_dead()
             entries = [(entry.name, entry.ledger, entry.pools()) for entry in self._entries]
-        return tuple(
-            read_pool(name, ledger, pools, self._holders(ledger))
-            for name, ledger, pools in entries
-            if pools
-        )
+        return [entry for entry in entries if entry[2]]
 
     def _holders(self, ledger: Ledger) -> tuple[Holder, ...]:
         return read_holders(ledger, self._timeline, self._held_too_long, self._route_of)
@@ -140,13 +145,13 @@ class PoolBook:
         """Take what a pool noted since the last time."""
         name = self._name_of(ledger)
         if name is not None:
-            self._metrics.timer(_TIMERS.format(kind), pool=name).record_all(values)
+            self._metrics.timer(_TIMERS[kind], pool=name).record_all(values)
 
     def happened(self, ledger: Ledger, event: Event) -> None:
         """Take one event of a pool."""
         name = self._name_of(ledger)
         if name is not None:
-            self._metrics.counter(_COUNTERS.format(event), pool=name).add(1)
+            self._metrics.counter(_COUNTERS[event], pool=name).add(1)
 
     def after_fork_in_child(self) -> None:
         """Renew the lock, which another thread of the parent may have held."""
@@ -165,7 +170,7 @@ class PoolBook:
 
     def _begin(self, engine: Engine) -> Ledger:
         pool = engine.pool
-        ledger = Ledger(clock=self._clock, faults=self._faults, line_of=self._line_of)
+        ledger = Ledger(now=self._timeline.monotonic, faults=self._faults, line_of=self._line_of)
         ledger.reason = can_time(type(pool))
         ledger.times_holds = not isinstance(pool, StaticPool)
         ledger.look_when_busy(capacity_of(pool))
@@ -210,6 +215,6 @@ class PoolBook:
         try:
             for entry in list(self._entries):
                 entry.ledger.drain()
-                look_up_lines(entry.ledger, self._route_of)
+                look_up_lines(entry.ledger, self._held_too_long, self._route_of)
         except Exception as exc:  # noqa: BLE001 - a named border: the tick
             self._faults.note("reading the pools", exc)

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from contextvars import copy_context
-from threading import RLock, get_ident
+from threading import get_ident
 from typing import TYPE_CHECKING, Final
 
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -27,8 +27,6 @@ __all__ = ["LEDGER", "lay_over", "ledger_of", "lift"]
 LEDGER: Final = "_hhs_perf_ledger"
 _IS_LAYER: Final = "_hhs_perf_is_layer"
 _NOTED: Final = "_hhs_perf_noted"
-# Guards the making of classes, so that a class has one layer.
-_making: Final = RLock()
 
 
 def ledger_of(pool: Pool) -> Ledger | None:
@@ -63,12 +61,12 @@ def lift(pool: Pool) -> None:
 
 
 def _layer_over(base: type[QueuePool]) -> type[QueuePool]:
-    # The classes below are what is remembered: nothing here keeps a class of the host alive.
-    with _making:
-        for known in base.__subclasses__():
-            if _IS_LAYER in vars(known):
-                return known
-        return _made(base)
+    # The classes below are what is remembered: nothing here keeps a class of the host alive. Two
+    # threads at once may each make one, which does no harm; a lock would have to survive a fork.
+    for known in base.__subclasses__():
+        if _IS_LAYER in vars(known):
+            return known
+    return _made(base)
 
 
 class _TimedCreator:

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from sqlalchemy.pool import ConnectionPoolEntry, Pool
 
-    from ..._clock import Clock
     from ..._faults import Faults
     from ..lines import Line
     from .holders import Hold, TaskRef
@@ -73,8 +72,14 @@ class Ledger:
     else is guarded by `lock`. Connections are known by the id of their record, never held.
     """
 
-    def __init__(self, *, clock: Clock, faults: Faults, line_of: Callable[[], Line | None]) -> None:
-        self.now: Callable[[], float] = clock.monotonic
+    def __init__(
+        self,
+        *,
+        now: Callable[[], float],
+        faults: Faults,
+        line_of: Callable[[], Line | None],
+    ) -> None:
+        self.now = now
         self.line_of = line_of
         self.faults = faults
         self.timed_by: TimedBy = "none"
@@ -91,6 +96,7 @@ class Ledger:
         self.pools: WeakSet[Pool] = WeakSet()
         self.listeners: tuple[ref[Listener], ...] = ()
         self.stop_hearing: Callable[[], None] | None = None
+        self._busy_from = _NEVER
         self.look_from = _NEVER
         """How many connections are out when the line that takes one is looked up."""
         self.notes: dict[int, Note] = {}
@@ -239,13 +245,16 @@ class Ledger:
 
     def look_when_busy(self, capacity: int | None) -> None:
         """Look up the line that takes a connection when half of the pool is out."""
-        self.look_from = _NEVER if capacity is None else max(1, (capacity + 1) // 2)
+        self._busy_from = _NEVER if capacity is None else max(1, (capacity + 1) // 2)
+        self.look_from = self._busy_from
 
-    def look_always(self) -> None:
-        """Look up every line that takes a connection: somebody keeps what he takes."""
-        with self.lock:
-            self.look_from = 0
-            self.quiet_to = -1
+    def look_always(self, always: bool) -> None:  # noqa: FBT001 - it says which
+        """Look up every line that takes a connection, while somebody keeps what he takes."""
+        look_from = 0 if always else self._busy_from
+        if look_from != self.look_from:
+            with self.lock:
+                self.look_from = look_from
+                self.quiet_to = min(self.most_in_use, look_from - 1)
 
     def after_fork_in_child(self) -> None:
         """Begin at nothing: what was counted, and who holds what, is the parent's to tell."""
@@ -254,4 +263,5 @@ class Ledger:
             held.clear()
         for known in (self.out, self.waiters, self.created, self.notes):
             known.clear()
+        self.look_from = self._busy_from
         self._begin()

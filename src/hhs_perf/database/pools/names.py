@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import URL
+from ..addresses import address_of
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -13,12 +13,7 @@ __all__ = ["engine_name"]
 
 
 def engine_name(engine: Engine) -> str:
-    """Write where an engine leads, without user, password, driver and options.
-
-    The name that the host gave to the engine or its pool for logs follows.
-    """
-    url = engine.url
-    shown = URL.create(url.get_backend_name(), host=url.host, port=url.port, database=url.database)
-    name = shown.render_as_string(hide_password=True)
+    """Write its address, and the name that the host gave to the engine or its pool for logs."""
+    name = address_of(engine)
     given = engine.logging_name or getattr(engine.pool, "logging_name", None)
     return f"{name} ({given})" if given else name

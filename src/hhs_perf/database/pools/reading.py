@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .holders import Hold, Note
     from .ledger import Ledger, Sum
 
-__all__ = ["capacity_of", "look_up_lines", "read_holders", "read_pool"]
+__all__ = ["capacity_of", "look_up_lines", "mark_of", "read_holders", "read_pool"]
 
 LOOK_AFTER: Final = 1.0
 _MOST_HOLDERS: Final = 50
@@ -127,12 +127,17 @@ def _seconds(recycle: float | None) -> float | None:
     return None if recycle is None or recycle < 0 else float(recycle)
 
 
-def look_up_lines(ledger: Ledger, route_of: Callable[[], str | None]) -> None:
-    """Note where the holders are that keep a connection for a second, once for each."""
-    before = ledger.now() - LOOK_AFTER
-    for key, hold in list(ledger.out.items()):
-        if hold[0] <= before:
+def look_up_lines(ledger: Ledger, too_long: float, route_of: Callable[[], str | None]) -> None:
+    """Note where the holders are that keep a connection for a second, once for each.
+
+    While one keeps his for `too_long` seconds, every line that takes another is looked up.
+    """
+    now = ledger.now()
+    taken = [(hold[0], key, hold) for key, hold in list(ledger.out.items())]
+    for taken_at, key, hold in taken:
+        if taken_at <= now - LOOK_AFTER:
             _looked_at(ledger.note_of(key, hold), hold, route_of)
+    ledger.look_always(any(taken_at <= now - too_long for taken_at, _, _ in taken))
     if ledger.notes:
         ledger.forget_returned()
 
@@ -154,19 +159,30 @@ def read_holders(
     held = list(ledger.out.items())
     found = [(key, hold) for key, hold in held if hold[0] <= before]
     found.sort(key=lambda item: item[1][0])
-    if found:
-        ledger.look_always()
-    offset = timeline.now() - ledger.now()
     return tuple(
-        _holder(_looked_at(ledger.note_of(key, hold), hold, route_of), hold, offset)
+        _holder(_looked_at(ledger.note_of(key, hold), hold, route_of), hold, timeline.at(hold[0]))
         for key, hold in found[:_MOST_HOLDERS]
     )
 
 
-def _holder(note: Note, hold: Hold, offset: float) -> Holder:
+def mark_of(ledger: Ledger, pools: Sequence[Pool]) -> tuple[object, ...]:
+    """Give what changes whenever the report of a pool does, its holders aside."""
+    ledger.drain()
+    with ledger.lock:
+        return (
+            _standing(pools),
+            len(ledger.out),
+            len(ledger.waiters),
+            *((each.count, each.total) for each in ledger.sums.values()),
+            *(ledger.most_in_use, ledger.most_waiting, ledger.checkouts(), ledger.timeouts),
+            *(ledger.connects, ledger.connect_errors, ledger.closes, ledger.invalidations),
+        )
+
+
+def _holder(note: Note, hold: Hold, since: float) -> Holder:
     task = None if hold[3] is None else hold[3]()
     return Holder(
-        since=offset + hold[0],
+        since=since,
         line=note.line or note.later,
         line_seen="checkout" if note.line else "later" if note.later else None,
         now=holder_line(hold),

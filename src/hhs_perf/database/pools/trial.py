@@ -65,7 +65,7 @@ def _try(base: type[Any]) -> None:
         def _create_connection(self) -> _Record:
             return _Record()
 
-    ledger = Ledger(clock=SystemClock(), faults=Faults(), line_of=lambda: None)
+    ledger = Ledger(now=SystemClock.monotonic, faults=Faults(), line_of=lambda: None)
     ledger.timed_by = "pool"
     # A pool for asyncio that may not overflow awaits even what is there, before SQLAlchemy 2.0.55.
     overflow = int(base._is_asyncio)

@@ -13,6 +13,7 @@ __all__ = [
     "Failure",
     "failure_to_connect",
     "failure_to_read",
+    "is_of_server",
     "is_read_only_refusal",
     "sqlstate_of",
 ]
@@ -38,9 +39,19 @@ def sqlstate_of(error: BaseException) -> str | None:
 
 def failure_to_connect(error: Exception, engine: Engine) -> Failure | None:
     """Judge an error met before a connection was there; a pool's time-out is none of these."""
-    driver = engine.dialect.driver.partition("_")[0]  # psycopg_async is psycopg
-    is_of_driver = type(error).__module__.partition(".")[0] == driver
-    return "down" if isinstance(error, DBAPIError | OSError) or is_of_driver else None
+    return "down" if is_of_server(error, engine) else None
+
+
+def is_of_server(error: BaseException, engine: Engine) -> bool:
+    """Tell an error of the driver or the network from one of the code that uses them."""
+    if isinstance(error, DBAPIError | OSError):
+        return True
+    dialect = engine.dialect
+    dbapi_error = getattr(dialect.loaded_dbapi, "Error", None)
+    if dbapi_error is not None and isinstance(error, dbapi_error):
+        return True
+    # What SQLAlchemy does not translate; psycopg_async is psycopg.
+    return type(error).__module__.partition(".")[0] == dialect.driver.partition("_")[0]
 
 
 def failure_to_read(error: Exception) -> Failure | None:

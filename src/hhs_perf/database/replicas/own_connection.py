@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from sqlalchemy.pool import NullPool
 from sqlalchemy.util.concurrency import greenlet_spawn
 
+from ..._fork import keep_of_parent
 from ..marks import OURS
 
 if TYPE_CHECKING:
@@ -23,9 +24,6 @@ __all__ = ["OwnConnection"]
 
 T = TypeVar("T")
 
-# A forked child must not end the sessions of its parent, as finalizers of drivers would.
-_INHERITED: Final[list[object]] = []
-
 
 class OwnConnection:
     """Asks a server with the engine's own way to connect, on one connection kept between probes.
@@ -37,7 +35,7 @@ class OwnConnection:
     """
 
     def __init__(self, engine: Engine, timeout: float) -> None:
-        self._engine = engine
+        self.engine = engine
         self._timeout = timeout
         self._connection: PoolProxiedConnection | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -59,11 +57,11 @@ class OwnConnection:
 
     def forsake(self) -> None:
         """Let go of the parent's connection in a forked child, without ending it."""
-        _INHERITED.append((self._connection, self._loop))
+        keep_of_parent(self._connection, self._loop)
         self._connection = self._loop = None
 
     def _run(self, call: Callable[..., T], *args: object) -> T:
-        if not self._engine.dialect.is_async:
+        if not self.engine.dialect.is_async:
             return call(*args)
         if self._loop is None:
             self._loop = asyncio.new_event_loop()
@@ -90,17 +88,17 @@ class OwnConnection:
     def _connect(self) -> PoolProxiedConnection:
         # The pool's own function connects: it knows the host's arguments, `creator` and events
         # that set a password. Where it is not found, those of the address must do.
-        pool = self._engine.pool
+        pool = self.engine.pool
         create = getattr(pool, "_creator", None)
         if create is None:  # pragma: no cover - not so in any release yet
-            dialect = self._engine.dialect
-            args, kwargs = dialect.create_connect_args(self._engine.url)
+            dialect = self.engine.dialect
+            args, kwargs = dialect.create_connect_args(self.engine.url)
 
             def create() -> DBAPIConnection:
                 return dialect.connect(*args, **kwargs)
 
-        connection = NullPool(create, dialect=self._engine.dialect).connect()
-        if self._engine.dialect.name == "postgresql":
+        connection = NullPool(create, dialect=self.engine.dialect).connect()
+        if self.engine.dialect.name == "postgresql":
             cursor = connection.cursor()
             cursor.execute(f"{OURS}SET statement_timeout = {round(self._timeout * 1000)}")
             cursor.close()

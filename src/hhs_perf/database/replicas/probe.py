@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import attrs
 
-from .failures import sqlstate_of
+from ..telling import told
+from .failures import is_of_server, sqlstate_of
 from .lag import History, PrimarySight, ReplicaSight, parse_lsn, reached
 from .own_connection import OwnConnection
 
@@ -127,7 +128,10 @@ class PostgresProbe:
         at = self._clock.monotonic()
         try:
             position, wall = self._primary.ask(_PRIMARY)
-        except Exception as exc:  # noqa: BLE001 - drivers have their own; the replica may answer
+        except Exception as exc:
+            # The replica may answer all the same.
+            if not is_of_server(exc, self._primary.engine):
+                raise
             return None, f"the primary did not tell its position: {type(exc).__name__}"
         return PrimarySight(at=at, lsn=parse_lsn(position), wall=wall), None
 
@@ -138,7 +142,8 @@ class PostgresProbe:
             except Exception as exc:
                 if sqlstate_of(exc) not in _REFUSALS:
                     raise
-                self._refused = f"the lag is unknown: the replica refuses to tell it ({exc})"
+                why = told(exc, self._replica.engine.url)
+                self._refused = f"the lag is unknown: the replica refuses to tell it ({why})"
         return self._replica.ask("SELECT pg_is_in_recovery()")
 
 

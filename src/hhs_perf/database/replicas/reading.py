@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Literal
 
 from sqlalchemy import ColumnClause, TextClause, TextualSelect
 from sqlalchemy.orm import FromStatement
 from sqlalchemy.sql import visitors
+from sqlalchemy.sql.operators import custom_op
+
+from ..verbs import LOCKS, MAY_CHANGE, READS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from sqlalchemy import ClauseElement
     from sqlalchemy.sql.visitors import ExternallyTraversible
 
@@ -20,29 +24,18 @@ Manner = Literal["read", "write", "for update"]
 
 _LONGEST: Final = 20_000
 _MOST_KNOWN: Final = 2048
+_LONGEST_KNOWN: Final = 2000
 _NOISE: Final = re.compile(
     r"""
     '(?:[^']|'')*'
-    | "(?:[^"]|"")*"
-    | `[^`]*`
+    | (?P<name> "(?:[^"]|"")*" | `[^`]*` )
     | \$(?P<tag>\w*)\$ .*? \$(?P=tag)\$
     | --[^\n]*
     | /\* (?P<comment>.*?) \*/
     """,
     re.VERBOSE | re.DOTALL,
 )
-_READS: Final = frozenset(
-    {"SELECT", "SHOW", "VALUES", "EXPLAIN", "TABLE", "WITH", "DESCRIBE", "DESC"}
-)
 _FIRST_WORD: Final = re.compile(r"[\s(]*(\w+)")
-_LOCKS: Final = re.compile(
-    r"\bFOR\s+(?:NO\s+KEY\s+)?UPDATE\b|\bFOR\s+(?:KEY\s+)?SHARE\b|\bLOCK\s+IN\s+SHARE\b",
-    re.IGNORECASE,
-)
-_WRITES: Final = re.compile(
-    r"\b(?:INSERT|UPDATE|DELETE|MERGE|REPLACE\s+INTO|INTO|TRUNCATE|CREATE|ALTER|DROP)\b",
-    re.IGNORECASE,
-)
 # What changes something, or answers for its own connection, though it stands in a SELECT.
 _FUNCTION_NAMES: Final = (
     r"(?:next_value|nextval|setval|currval|lastval|set_config|pg_notify|pg_(?:try_)?advisory\w*"
@@ -51,7 +44,9 @@ _FUNCTION_NAMES: Final = (
     r"|dblink\w*|get_lock|release_lock|release_all_locks|last_insert_\w+)"
 )
 _FUNCTION: Final = re.compile(_FUNCTION_NAMES, re.IGNORECASE)
-_CALL: Final = re.compile(rf"\b{_FUNCTION_NAMES}\s*\(", re.IGNORECASE)
+_NAME: Final = "\0"
+# A function whose name is quoted may be any.
+_CALL: Final = re.compile(rf"(?:\b{_FUNCTION_NAMES}|{_NAME})\s*\(", re.IGNORECASE)
 
 
 class Manners:
@@ -65,8 +60,6 @@ class Manners:
 
     def of(self, clause: ClauseElement) -> Manner:
         """Do as `manner_of`."""
-        if isinstance(clause, TextClause):
-            return manner_of_text(clause.text)
         key = _key_of(clause)
         if key is None:
             return manner_of(clause)
@@ -81,6 +74,8 @@ class Manners:
 
 
 def _key_of(clause: ClauseElement) -> object:
+    if isinstance(clause, TextClause):
+        return clause.text if len(clause.text) <= _LONGEST_KNOWN else None
     # Not public, but what SQLAlchemy's example of a cache in front of sessions uses.
     make = getattr(clause, "_generate_cache_key", None)
     made = None if make is None else make()
@@ -91,8 +86,8 @@ def manner_of(clause: ClauseElement) -> Manner:
     """Say what a statement does; what cannot be told to only read is a write.
 
     A SELECT is searched whole: its CTEs and subqueries may write, lock or call a function that
-    does. A function that the host's database defines is taken to read. So is what a trigger or a
-    rule does.
+    does; so may any text in it, and its hints. A function that the host's database defines is taken
+    to read. So is what a trigger or a rule does.
     """
     if isinstance(clause, TextClause):
         return manner_of_text(clause.text)
@@ -110,21 +105,36 @@ def manner_of(clause: ClauseElement) -> Manner:
 def _manner_of_part(part: ExternallyTraversible) -> Manner:
     if getattr(part, "_for_update_arg", None) is not None:
         return "for update"
-    match part.__visit_name__, part:
-        case "function", _:
-            writes = _FUNCTION.fullmatch(getattr(part, "name", ""))
-        case "textual_select", TextualSelect():
-            return manner_of_text(str(getattr(part.element, "text", "")))
-        case _, TextClause():
-            writes = _CALL.search(part.text)
-        case _, ColumnClause(is_literal=True):
-            writes = _CALL.search(part.name)
-        case _:
-            return "write" if getattr(part, "is_dml", False) else "read"
-    return "write" if writes else "read"
+    if getattr(part, "is_dml", False):
+        return "write"
+    if part.__visit_name__ == "function":
+        return "write" if _FUNCTION.fullmatch(getattr(part, "name", "")) else "read"
+    if isinstance(part, TextualSelect):
+        return manner_of_text(str(getattr(part.element, "text", "")))
+    for text in _texts_of(part):
+        manner = _manner_within(text)
+        if manner != "read":
+            return manner
+    return "read"
 
 
-@lru_cache(maxsize=1024)
+def _texts_of(part: ExternallyTraversible) -> Iterator[str]:
+    """Give what stands in the statement as the host wrote it: no walk leads to all of it."""
+    if isinstance(part, TextClause):
+        yield part.text
+    elif isinstance(part, ColumnClause) and part.is_literal:
+        yield part.name
+    operator = getattr(part, "operator", None)
+    if isinstance(operator, custom_op):
+        yield operator.opstring
+    for name in ("_prefixes", "_suffixes"):
+        for clause, _ in getattr(part, name, ()):
+            yield clause.text if isinstance(clause, TextClause) else str(clause)
+    for _, hint in getattr(part, "_statement_hints", ()):
+        yield hint
+    yield from getattr(part, "_hints", {}).values()
+
+
 def manner_of_text(text: str) -> Manner:
     """Say what a statement written by hand does, from its words outside literals and comments.
 
@@ -135,17 +145,28 @@ def manner_of_text(text: str) -> Manner:
     if bare is None:
         return "write"
     first = _FIRST_WORD.match(bare)
-    if first is None or first[1].upper() not in _READS or ";" in bare.rstrip().rstrip(";"):
+    if first is None or first[1].upper() not in READS or ";" in bare.rstrip().rstrip(";"):
         return "write"
-    if _LOCKS.search(bare):
+    return _manner_of_bare(bare)
+
+
+def _manner_within(text: str) -> Manner:
+    """Say what a part of a statement does that the host wrote by hand."""
+    bare = None if len(text) > _LONGEST else _without_noise(text)
+    return "write" if bare is None or ";" in bare else _manner_of_bare(bare)
+
+
+def _manner_of_bare(bare: str) -> Manner:
+    if LOCKS.search(bare):
         return "for update"
-    if _WRITES.search(bare) or _CALL.search(bare):
-        return "write"
-    return "read"
+    return "write" if MAY_CHANGE.search(bare) or _CALL.search(bare) else "read"
 
 
 def _without_noise(text: str) -> str | None:
-    """Leave out literals, quoted names and comments; None where these cannot be told apart."""
+    """Leave out literals and comments; None where these cannot be told apart.
+
+    Of a quoted name `_NAME` is left.
+    """
     if "\\" in text:
         return None
     for found in _NOISE.finditer(text):
@@ -153,5 +174,5 @@ def _without_noise(text: str) -> str | None:
         # MySQL executes what stands in /*! */, and PostgreSQL alone nests comments.
         if comment is not None and (comment.startswith(("!", "M!")) or "/*" in comment):
             return None
-    bare = _NOISE.sub(" ", text)
+    bare = _NOISE.sub(lambda found: " " if found["name"] is None else f" {_NAME} ", text)
     return None if any(sign in bare for sign in ("'", '"', "/*", "*/")) else bare

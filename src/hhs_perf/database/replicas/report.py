@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Literal, get_args
+from typing import Final, Literal, get_args
 
 import attrs
-
-if TYPE_CHECKING:
-    from sqlalchemy import Engine
 
 __all__ = [
     "REASONS",
@@ -16,8 +13,6 @@ __all__ = [
     "ReplicaReport",
     "ReplicaState",
     "State",
-    "address_of",
-    "told",
 ]
 
 State = Literal["healthy", "lagging", "down", "promoted", "unknown"]
@@ -36,8 +31,6 @@ Reason = Literal[
     "off",
 ]
 REASONS: Final[tuple[Reason, ...]] = get_args(Reason)
-
-_LONGEST_ERROR: Final = 300
 
 
 @attrs.frozen(kw_only=True, slots=False)
@@ -88,23 +81,3 @@ class ReplicaReport:
     replica_transactions: int
     replicas: tuple[ReplicaState, ...]
     fallbacks: tuple[FallbackCount, ...]
-
-
-def address_of(engine: Engine) -> str:
-    """Give `postgresql://host:5432/db`: an engine's address without user, password and options."""
-    url = engine.url
-    host = url.host or url.query.get("host") or ""
-    if not isinstance(host, str):
-        host = ",".join(host)
-    port = "" if url.port is None else f":{url.port}"
-    return f"{url.get_backend_name()}://{host}{port}/{url.database or ''}"
-
-
-def told(error: BaseException, engine: Engine) -> str:
-    """Tell an error in a line, without the statement and without the engine's password."""
-    origin = getattr(error, "orig", None) or error
-    text = " ".join(f"{type(origin).__name__}: {origin}".split())
-    password = engine.url.password
-    if password:
-        text = text.replace(str(password), "***")
-    return text[:_LONGEST_ERROR]

@@ -6,12 +6,12 @@ import itertools
 from functools import partial
 from typing import TYPE_CHECKING, Final, Self, TypedDict
 
-from sqlalchemy import Engine
-
 from ..._clock import SystemClock, Timeline
 from ..._faults import Faults
 from ..._settings import Settings
+from ...collectors.database import REPLICA_LAG
 from ...exceptions import ReplicaError
+from ..addresses import address_of, root_of, sync_engine_of
 from ..engines import (
     create_async_engine_from_env,
     create_async_replica_engines_from_env,
@@ -23,7 +23,7 @@ from .counts import Counts
 from .lag import parse_lsn
 from .probe import probe_for
 from .reading import Manners
-from .report import ReplicaReport, address_of
+from .report import ReplicaReport
 from .scopes import is_primary_only
 from .tokens import Memory
 from .watch import Watch, WatchRules
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from types import TracebackType
 
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, Engine
     from sqlalchemy.ext.asyncio import AsyncEngine
 
     from ..._clock import Clock
@@ -80,7 +80,7 @@ class ReplicaRouter:
         clock: Clock | None = None,
         faults: Faults | None = None,
     ) -> None:
-        self.primary: Engine = _sync(primary)
+        self.primary: Engine = sync_engine_of(primary)
         self.max_lag = max_lag
         self.probe_every = probe_every
         self.stick_for = stick_for
@@ -91,9 +91,9 @@ class ReplicaRouter:
         self.manners: Final = Manners()
         self._turn = itertools.count()
         self._is_closed = False
-        engines = [_sync(replica) for replica in replicas]
+        engines = [sync_engine_of(replica) for replica in replicas]
         for engine in engines:
-            if engine is self.primary:
+            if root_of(engine) is root_of(self.primary):
                 raise ReplicaError("an engine cannot be its own replica")
             if engine.dialect.is_async != self.primary.dialect.is_async:
                 raise ReplicaError("the primary's engine and a replica's must both be asynchronous")
@@ -170,10 +170,14 @@ class ReplicaRouter:
         """
         self._memory.begin(token)
 
-    def record_into(self, metrics: Registry) -> None:
-        """Keep the lag of each replica in the gauge `db.replica.lag{replica}` from now on."""
+    def join(self, metrics: Registry, faults: Faults) -> None:
+        """Be a monitor's: its faults count those of the router, before and from now on.
+
+        The lag of each replica is kept in the gauge `db.replica.lag{replica}`.
+        """
+        self.faults.join(faults)
         for watch in self._watches:
-            watch.gauge = metrics.gauge("db.replica.lag", replica=watch.name)
+            watch.gauge = metrics.gauge(REPLICA_LAG, replica=watch.name)
 
     def report(self) -> ReplicaReport:
         """Tell how the replicas stand, and where transactions went since the start."""
@@ -192,6 +196,12 @@ class ReplicaRouter:
             replicas=tuple(watch.state(now, transactions[watch]) for watch in self._watches),
             fallbacks=self.counts.fallbacks(),
         )
+
+    def mark(self) -> tuple[object, ...]:
+        """Give what changes whenever the report does, at a fraction of its price."""
+        now = self._clock.monotonic()
+        counted = tuple(self.counts.transactions().values()), self.counts.fallbacks()
+        return (self._is_closed, counted, *(watch.mark(now) for watch in self._watches))
 
     def choose(self) -> tuple[Watch | None, Reason | None]:
         """Choose a replica for a transaction; None and the reason if it is the primary's."""
@@ -265,10 +275,6 @@ def _options(settings: DatabaseSettings) -> _Options:
         "probe_every": settings.replica_probe_every,
         "note": note,
     }
-
-
-def _sync(engine: Engine | AsyncEngine) -> Engine:
-    return engine if isinstance(engine, Engine) else engine.sync_engine
 
 
 def _position(connection: Connection) -> int:

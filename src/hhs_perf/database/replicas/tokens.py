@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Final
@@ -31,10 +30,9 @@ class Written:
     at: float
 
 
-_written: Final[ContextVar[dict[int, Written] | None]] = ContextVar(
+_written: Final[ContextVar[dict[object, Written] | None]] = ContextVar(
     "hhs_perf_written", default=None
 )
-_numbers = itertools.count(1)
 
 
 class Memory:
@@ -46,31 +44,30 @@ class Memory:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        # Routers of several databases keep their positions apart.
-        self._number = next(_numbers)
+        # Routers of several databases keep their positions apart. No context keeps the memory
+        # itself alive.
+        self._key = object()
 
     def note(self, lsn: int | None) -> None:
         """Remember a commit made just now."""
         box = _written.get()
         if box is None:
             _written.set(box := {})
-        box[self._number] = Written(lsn=lsn, at=self._clock.monotonic())
+        box[self._key] = Written(lsn=lsn, at=self._clock.monotonic())
 
     def last(self) -> Written | None:
         """Give the last commit, unless it is an hour old."""
         box = _written.get()
-        last = None if box is None else box.get(self._number)
+        last = None if box is None else box.get(self._key)
         if last is None or self._clock.monotonic() - last.at > _LONGEST:
             return None
         return last
 
     def begin(self, token: str | None) -> None:
         """Forget what this context remembers, and remember what `token` says."""
-        _written.set({**(_written.get() or {})})
-        box = _written.get()
-        if box is None:
-            return
-        box.pop(self._number, None)
+        box = {**(_written.get() or {})}
+        box.pop(self._key, None)
+        _written.set(box)
         found = None if token is None else _FORM.fullmatch(token)
         if found is None:
             return
@@ -78,7 +75,7 @@ class Memory:
         age = self._clock.wall() - int(found["wall"]) / 1000
         lsn = None if found["lsn"] == "-" else int(found["lsn"], 16)
         at = self._clock.monotonic() - min(max(age, 0.0), _LONGEST)
-        box[self._number] = Written(lsn=lsn, at=at)
+        box[self._key] = Written(lsn=lsn, at=at)
 
     def token(self) -> str | None:
         """Write the last commit down for another process to remember; None if there is none."""

@@ -12,7 +12,10 @@ import attrs
 
 from ..._fork import renew_after_fork
 from ..._ticker import Ticker
-from .report import ReplicaState, State, address_of, told
+from ..addresses import address_of
+from ..telling import told
+from .failures import is_of_server
+from .report import ReplicaState, State
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,6 +69,7 @@ class Watch:
         self._rules = rules
         self._clock = clock
         self._timeline = timeline
+        self._faults = faults
         self.gauge: Gauge | None = None
         self._ticker = Ticker(self.tick, rules.probe_every, f"hhs-perf-{name}", faults)
         # Held by whoever looks: a thread, for as long as the replica takes.
@@ -92,7 +96,9 @@ class Watch:
     def start(self) -> None:
         """Look at once and then regularly, both on threads of their own."""
         self._ticker.start()
-        if not self._probes:
+        with self._lock:
+            is_new = not self._probes
+        if is_new:
             threading.Thread(target=self.tick, name=f"hhs-perf-{self.name}", daemon=True).start()
 
     def look_now(self) -> None:
@@ -105,13 +111,15 @@ class Watch:
 
     def tick(self) -> None:
         """Look at the replica, unless somebody does or it is to be left alone for a while."""
-        if self._clock.monotonic() >= self._retry_at:
+        with self._lock:
+            is_due = self._clock.monotonic() >= self._retry_at
+        if is_due:
             self._look(0.0)
 
     def fell(self, error: BaseException) -> None:
         """Be told by a session that the replica did not answer."""
         with self._lock:
-            self._last_error = told(error, self.engine)
+            self._last_error = told(error, self.engine.url, kind=True)
             self._become("down")
 
     def refusal(self, now: float, written: Written | None) -> Reason | None:
@@ -151,6 +159,11 @@ class Watch:
                 probe_p50=median(self._times) if self._times else None,
             )
 
+    def mark(self, now: float) -> tuple[object, ...]:
+        """Give what changes whenever the state that is shown does."""
+        with self._lock:
+            return (self.name, self._probes, self._current_state(now), self._last_error)
+
     def close(self) -> None:
         """Stop looking and end the probe's connections."""
         self._ticker.stop()
@@ -171,7 +184,9 @@ class Watch:
     def _look(self, patience: float) -> None:
         if not self._looking.acquire(timeout=patience):
             return
-        started = self._asked_at = self._clock.monotonic()
+        started = self._clock.monotonic()
+        with self._lock:
+            self._asked_at = started
         try:
             seen = self._probe.look()
         except Exception as exc:  # noqa: BLE001 - drivers have their own; none may end the watch
@@ -179,7 +194,8 @@ class Watch:
         else:
             self._saw(seen, started)
         finally:
-            self._asked_at = None
+            with self._lock:
+                self._asked_at = None
             self._looking.release()
 
     def _end(self) -> None:
@@ -206,9 +222,11 @@ class Watch:
             self.gauge.set(seen.lag)
 
     def _failed(self, error: Exception) -> None:
+        if not is_of_server(error, self.engine):
+            self._faults.note(f"probing {self.name}", error)
         with self._lock:
             self._probes += 1
-            self._last_error = told(error, self.engine)
+            self._last_error = told(error, self.engine.url, kind=True)
             pause = min(self._rules.probe_every * 2**self._failures, _LONGEST_PAUSE)
             self._failures = min(self._failures + 1, 16)
             # A little less, so that the tick that is due then is not just too early.

@@ -100,7 +100,7 @@ class Way:
             watch.fell(error)
         if self._has_read and failure != "write":
             return False
-        if connection is not None and not let_go(session, connection):
+        if connection is not None and not let_go(session, connection, self._router.faults):
             return False
         self._on_replica = None
         self._has_written |= failure == "write"
@@ -111,7 +111,7 @@ class Way:
     def leave_replica(self, session: Session) -> None:
         """Return the replica's connection: a replica that dies late must not fail a commit."""
         connection = self._on_replica
-        if connection is not None and let_go(session, connection):
+        if connection is not None and let_go(session, connection, self._router.faults):
             self._on_replica = None
             self._must_be_primary = True
             if self._watch is not None:

@@ -156,6 +156,7 @@ class TimedStream(Fetch, _cursor.ResultFetchStrategy):
         for field in _FIELDS:
             setattr(self, field, getattr(before, field))
         before.tell = None
+        self.statement.is_streamed = True
 
     @classmethod
     def from_server(cls, before: TimedFetch, context: Any) -> TimedStream:

@@ -10,12 +10,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import event
+from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.engine.interfaces import ExecuteStyle
 
 from ..._scope import current as current_request
-from ...exceptions import NPlusOneError
 from ..lines import application_line
-from ..n_plus_one.watch import NPlusOneWarning
+from ..n_plus_one.watch import MEANT
 from ..scopes import FOLD_AT
 from ..scopes import current as current_scope
 from .fetching import DEFAULT_FETCH, Fetch, TimedFetch, TimedStream
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 __all__ = ["Listener"]
 
 _EVENTS: Final = ("do_execute", "do_executemany", "do_execute_no_params")
-# What is raised on purpose; everything else that goes wrong in here is kept from the query.
-_MEANT: Final = (NPlusOneError, NPlusOneWarning)
 
 
 class Listener:
@@ -46,11 +44,18 @@ class Listener:
         functions = _functions(seer, full=full, fetching=full and times_fetching)
         self._functions = dict(zip(_EVENTS, functions, strict=True))
 
-    def attach(self, target: Engine | type[Engine]) -> None:
-        """See what `target` executes; before its other listeners, as far as that can be told."""
+    def attach(self, target: Engine | type[Engine]) -> bool:
+        """See what `target` executes; tell whether that is before all its other listeners.
+
+        SQLAlchemy adds a listener behind those that are there, and one of them that executes by
+        itself ends the chain.
+        """
+        is_first = True
         for name, function in self._functions.items():
             if not event.contains(target, name, function):
-                event.listen(target, name, function, insert=True)
+                event.listen(target, name, function)
+            is_first = _put_first(target, name, function) and is_first
+        return is_first
 
     def detach(self, target: Engine | type[Engine]) -> None:
         """Leave `target` alone again."""
@@ -59,13 +64,30 @@ class Listener:
                 event.remove(target, name, function)
 
 
+def _put_first(target: Engine | type[Engine], name: str, function: Callable[..., bool]) -> bool:
+    try:
+        if isinstance(target, type):
+            chains = list(getattr(Dialect.dispatch, name)._clslevel.values())  # noqa: SLF001 - no public way
+            before: Any = ()
+        else:
+            chain = getattr(target.dialect.dispatch, name)
+            chains, before = [chain.listeners], chain.parent_listeners
+        for listeners in chains:
+            if function in listeners and listeners[0] is not function:
+                listeners.remove(function)
+                listeners.appendleft(function)
+    except (AttributeError, TypeError):  # a later version keeps them otherwise
+        return False
+    return not before
+
+
 def _functions(  # noqa: C901, PLR0915 - one closure over what every query needs: attributes cost
     seer: Seer, *, full: bool, fetching: bool
 ) -> tuple[Callable[..., bool], Callable[..., bool], Callable[..., bool]]:
     monotonic, fault, recognised = seer.monotonic, seer.fault, seer.recognised
     metrics, drain, slow_from = seer.metrics, seer.book.drain, seer.slow_from
     open_request, profile, fetched = seer.open_request, seer.profile, seer.teller()
-    me, current = seer.owner, seer.current
+    me, mark, current = seer.owner, seer.mark, seer.current
     scope_of_block, scope_of_request = current_scope.get, current_request.get
 
     def rest(
@@ -80,7 +102,7 @@ def _functions(  # noqa: C901, PLR0915 - one closure over what every query needs
                 return
         getattr(dialect, name)(*arguments)
 
-    def succeeded(  # noqa: PLR0912, PLR0913, PLR0917 - in one piece, and by position: calls cost
+    def succeeded(  # noqa: C901, PLR0912 - in one piece, and by position: calls cost
         began: float,
         execute: float,
         cursor: Any,
@@ -134,7 +156,7 @@ def _functions(  # noqa: C901, PLR0915 - one closure over what every query needs
                         seer.slow(statement, origin, execute, 0.0, rows, application_line())
             if full and scope is not None and scope.watch is not None:
                 scope.watch.taken(shape, context, execute)
-        except _MEANT:
+        except MEANT:
             raise
         except Exception as error:
             if is_streaming:
@@ -147,7 +169,9 @@ def _functions(  # noqa: C901, PLR0915 - one closure over what every query needs
         except Exception as error:  # noqa: BLE001 - likewise
             fault(error)
 
-    def do_execute(cursor: Any, sql: str, parameters: Any, context: Any) -> bool:
+    def do_execute(  # noqa: C901, PLR0912, PLR0915 - likewise
+        cursor: Any, sql: str, parameters: Any, context: Any
+    ) -> bool:
         began = monotonic()
         try:
             dialect = context.dialect
@@ -160,16 +184,19 @@ def _functions(  # noqa: C901, PLR0915 - one closure over what every query needs
                 dialect.do_execute(cursor, sql, parameters, context)
             else:
                 rest("do_execute", do_execute, dialect, (cursor, sql, parameters, context))
+        except MEANT:  # of another monitor's, which comes after this one: it was executed
+            succeeded(began, monotonic() - began, cursor, sql, parameters, context, 1)
+            raise
         except BaseException:
             raised(began, sql, parameters, context)
             raise
         execute = monotonic() - began
         try:
-            owner, statement, shape = context.compiled._hhs_perf  # noqa: SLF001 - set by the seer
+            whose, statement, shape = context.compiled._hhs_perf  # noqa: SLF001 - set by the seer
             is_its_own = sql is context.statement
         except AttributeError:  # the first time, or for a default of a statement not ready yet
-            owner = None
-        if owner is not seer or not is_its_own or execute > slow_from:
+            whose = None
+        if whose is not mark or not is_its_own or execute > slow_from:
             succeeded(began, execute, cursor, sql, parameters, context, 1)
             return True
         # What `succeeded` does, for one that was seen before and goes as most do: nearly every
@@ -212,7 +239,7 @@ def _functions(  # noqa: C901, PLR0915 - one closure over what every query needs
                     scope.counts()
                 if full and scope.watch is not None:
                     scope.watch.taken(shape, context, execute)
-        except _MEANT:
+        except MEANT:
             raise
         except Exception as error:  # noqa: BLE001 - a named border: seeing a query
             fault(error)
@@ -227,6 +254,7 @@ def _functions(  # noqa: C901, PLR0915 - one closure over what every query needs
             raised(began, sql, parameters, context)
             raise
         execute = monotonic() - began
+        # SQLAlchemy hands over a sequence of sets, whatever the host gave.
         succeeded(began, execute, cursor, sql, parameters, context, len(parameters))
         return True
 

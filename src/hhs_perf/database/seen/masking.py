@@ -11,10 +11,15 @@ LONGEST: Final = 10_000
 """Characters of a statement that are looked at; what comes later makes no difference."""
 _LONGEST_VALUE: Final = 200
 
-_TOKEN: Final = r"""
-    (?P<gone> --[^\n]* | {comment} )
+# Most of a statement is `plain`, which is taken in runs: a call for each word would cost more than
+# all else. A word before a quote, an ampersand or a bracket may begin a value.
+_PIECES: Final = r"""
+    (?P<plain> (?: [^\W\d][\w$]*+(?!['&[]) | [\s,=()<>;] | \.(?!\d) )++ )
+  | (?P<gone> --[^\n]* | {comment} )
   | (?P<string>
         (?: \b[eE]'(?:[^'\\]++|''|\\(?:.|\Z))*+(?:'|\Z) )
+      | (?: \b[nN]?[qQ]'(?: \[.*?(?:\]'|\Z) | \{.*?(?:\}'|\Z) | \(.*?(?:\)'|\Z) | <.*?(?:>'|\Z)
+            | (?P<fence>[^\s'\[{(<]).*?(?:(?P=fence)'|\Z) ) )
       | (?: (?:\b[nNbBxX]|\b[uU]&)?{quoted} )
       | \$(?P<tag>(?:[^\W\d]\w*)?)\$.*?(?:\$(?P=tag)\$|\Z)
     )
@@ -22,7 +27,7 @@ _TOKEN: Final = r"""
   | (?P<unended> ["`].* )
   | (?P<slot>
         (?: %\(\w+\)s | %s(?!\w) | \?\d* | \$\d+ | (?<![:\w]):\w+
-          | __\[POSTCOMPILE_\S+?(?:~~.+?~~)?\] )
+          | __\[POSTCOMPILE_[^\]\s~]{1,250}(?:~~.{0,400}?~~REPL~~.{0,400}?~~)?\] )
         (?: ::(?:\w++|"[^"]*+")(?:\.(?:\w++|"[^"]*+"))?+
             (?:\s+(?:VARYING|PRECISION))?+
             (?:\(\s*\d+\s*(?:,\s*\d+\s*)?\))?+
@@ -30,7 +35,6 @@ _TOKEN: Final = r"""
     )
   | (?P<number> (?:(?<![\w$])\d|(?<![\w$"\])])\.\d)[\w.]*+(?:(?<=[eE])[+-]?\d++)? )
   | (?P<word> [^\W\d][\w$]*+ )
-  | (?P<space> \s++ )
 """
 _SIMPLE_COMMENT: Final = r"/\*.*?(?:\*/|\Z)"
 # Comments within comments, twice; one that does not end takes the rest.
@@ -44,7 +48,7 @@ _BACKSLASHED: Final = r"'(?:[^'\\]++|''|\\(?:.|\Z))*+(?:'|\Z)"
 
 
 def _tokens(*, comment: str, quoted: str) -> re.Pattern[str]:
-    text = _TOKEN.replace("{comment}", comment).replace("{quoted}", quoted)
+    text = _PIECES.replace("{comment}", comment).replace("{quoted}", quoted)
     return re.compile(text, re.VERBOSE | re.DOTALL)
 
 
@@ -98,9 +102,9 @@ def mask(statement: str, dialect: str = "") -> str:
 
 def _put(found: re.Match[str]) -> str:
     kind = found.lastgroup
-    if kind in {"word", "name"}:
+    if kind in {"plain", "name", "word"}:
         return found[0]
-    return " " if kind in {"space", "gone"} else "?"
+    return " " if kind == "gone" else "?"
 
 
 def _cut(statement: str) -> str:

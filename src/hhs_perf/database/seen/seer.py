@@ -13,7 +13,7 @@ from .statements import DRAIN_AT
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sqlalchemy.engine import Engine
+    from sqlalchemy.engine import Dialect, Engine
 
     from ..._faults import Faults
     from ..._scope import RequestScope
@@ -33,8 +33,8 @@ BORDER: Final = "seeing a query"
 class Seer:
     """Keeps what the listeners of one monitor see.
 
-    Queries belong to the scopes of `owner`: `open_request` makes the one of a request that sends its
-    first query, `current` finds the one in force. `meet` gets to know an engine.
+    Queries belong to the scopes of `owner`: `open_request` makes the one of a request that sends
+    its first query, `current` finds the one in force. `meet` gets to know an engine.
     """
 
     def __init__(
@@ -54,6 +54,8 @@ class Seer:
         self.slow_book = SlowBook()
         self.slow_from = slow_from
         self.owner = owner
+        # Says whose a statement is that SQLAlchemy keeps with what it compiled.
+        self.mark = object()
         self.open_request = open_request
         self.current = current
         self.monotonic = metrics.monotonic
@@ -80,7 +82,7 @@ class Seer:
         # Statements of one text may have shapes of several roles: `get()` and a lazy load.
         statement = self.book.get(shape.key) or self.book.add(shape)
         if context.compiled is not None and sql is getattr(context, "statement", None):
-            context.compiled._hhs_perf = (self, statement, shape)  # noqa: SLF001 - a name of ours
+            context.compiled._hhs_perf = (self.mark, statement, shape)  # noqa: SLF001 - a name of ours
         return statement, shape, not is_another(context, sql)
 
     def teller(self) -> Callable[..., None]:
@@ -131,6 +133,14 @@ class Seer:
             statement.add_line(line)
         if execute > self.slow_from:
             self.slow(statement, origin, execute, 0.0, None, line, failed=True)
+
+    def failed_outside(self, step: str, dialect: Dialect) -> None:
+        """Take a step of a transaction that raised: no query of the application's, but an error."""
+        shape = self.shapes.of_text(step, dialect)
+        statement = self.book.get(shape.key) or self.book.add(shape)
+        self.book.fail_untimed(statement)
+        with self.book.lock:
+            statement.add_line(application_line())
 
     def slow(
         self,
@@ -188,7 +198,8 @@ class Seer:
             failed=False,
             line=application_line(),
             same=digest_of(sql, parameters),
-            source=source_of(origin),
+            # One plan of each statement is enough.
+            source=None if any(q.key == statement.key for q in held) else source_of(origin),
         )
         query.rows = rows
         held.append(query)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from hashlib import blake2b
+from operator import ge, gt, le, lt
 from threading import RLock
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from sqlalchemy.sql.visitors import iterate
+
 from ..._fork import renew_after_fork
 from ..marks import OURS
+from ..verbs import CHANGES, READS
 from .masking import mask, operation_of, tables_of
 
 if TYPE_CHECKING:
@@ -21,13 +24,13 @@ Role = Literal["own", "read", "loader", "refresh", "other"]
 ORM loads columns of instances that it has; `other`: what changes data or defines tables."""
 
 _MOST_TEXTS: Final = 4096
-_LONGEST_TEXT: Final = 2000
+_LONGEST_TEXT: Final = 20_000
+_MOST_CHARACTERS: Final = 4_000_000
 _LONGEST_TABLE: Final = 60
 _LONGEST_SHOWN: Final = 4000
-_READS: Final = frozenset({"SELECT", "WITH", "VALUES", "SHOW", "TABLE"})
-_WRITING: Final = re.compile(
-    r"\b(?:INSERT INTO|UPDATE \S+ SET|DELETE FROM|MERGE INTO)\b", re.IGNORECASE
-)
+_MAY_HOLD_ANOTHER: Final = frozenset({"WITH", "EXPLAIN"})
+# How pages go on after the last row of the one before: WHERE id > :last … LIMIT.
+_RANGES: Final = (gt, ge, lt, le)
 _KEPT: Final = "_hhs_perf_shape"
 
 
@@ -67,13 +70,14 @@ class Shapes:
     """Finds the shape of what is executed.
 
     SQLAlchemy compiles a statement once and keeps that, so the shape is kept upon it. Driver SQL
-    is looked up by its text; long texts and what is past the bound are masked again each time.
+    is looked up by its text; very long texts and what is past the bound are masked each time.
     """
 
     def __init__(self) -> None:
-        # Guards _texts; reentrant: a finalizer may run a query.
+        # Guards _texts, by the name of the dialect; reentrant: a finalizer may run a query.
         self._lock = RLock()
-        self._texts: dict[str, Shape] = {}
+        self._texts: dict[str, dict[str, Shape]] = {}
+        self._characters = 0
         renew_after_fork(self)
 
     def of(self, context: ExecutionContext, statement: str) -> Shape:
@@ -91,7 +95,11 @@ class Shapes:
 
     def of_text(self, statement: str, dialect: Dialect) -> Shape:
         """Give the shape of driver SQL."""
-        shape = self._texts.get(statement)
+        texts = self._texts.get(dialect.name)
+        if texts is None:
+            with self._lock:
+                texts = self._texts.setdefault(dialect.name, {})
+        shape = texts.get(statement)
         if shape is not None:
             return shape
         if statement.startswith(OURS):
@@ -100,9 +108,11 @@ class Shapes:
         shape = Shape(masked, _role_of_text(masked), has_rows=None)
         if len(statement) <= _LONGEST_TEXT:
             with self._lock:
-                if len(self._texts) >= _MOST_TEXTS:
-                    self._texts.clear()
-                self._texts[statement] = shape
+                self._characters += len(statement)
+                if len(texts) >= _MOST_TEXTS or self._characters > _MOST_CHARACTERS:
+                    texts.clear()
+                    self._characters = len(statement)
+                texts[statement] = shape
         return shape
 
     def _of_compiled(self, compiled: Any, context: ExecutionContext) -> Shape:
@@ -145,17 +155,24 @@ def is_another(context: Any, statement: str) -> bool:
 
 def _role_of_text(masked: str) -> Role:
     operation = operation_of(masked)
-    if operation not in _READS:
+    if operation not in READS:
         return "other"
-    return "other" if operation == "WITH" and _WRITING.search(masked) else "read"
+    return "other" if operation in _MAY_HOLD_ANOTHER and CHANGES.search(masked) else "read"
 
 
 def _batched_by(compiled: Any) -> tuple[str, ...]:
+    """Name the parameters that say which of many rows are read: IN lists, OFFSET, a key and LIMIT."""
     binds = getattr(compiled, "binds", None) or {}
-    offset = getattr(getattr(compiled, "statement", None), "_offset_clause", None)
     names = getattr(compiled, "bind_names", None) or {}
+    statement = getattr(compiled, "statement", None)
+    moving = {id(getattr(statement, "_offset_clause", None))}
+    where = getattr(statement, "whereclause", None)
+    if where is not None and getattr(statement, "_limit_clause", None) is not None:
+        for part in iterate(where):
+            if getattr(part, "operator", None) in _RANGES:
+                moving.update(id(bind) for bind in iterate(part))
     found = [name for name, bind in binds.items() if getattr(bind, "expanding", False)]
-    found += (name for bind, name in names.items() if bind is offset)
+    found += (name for bind, name in names.items() if id(bind) in moving)
     return tuple(dict.fromkeys(found))
 
 

@@ -10,6 +10,7 @@ from weakref import ref
 import attrs
 
 from ..._fork import renew_after_fork
+from ..addresses import root_of
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection, Engine
@@ -17,16 +18,19 @@ if TYPE_CHECKING:
 
     from ..lines import Line
 
-__all__ = ["Origin", "SlowBook", "SlowStatement", "Source", "root_of", "source_of"]
+__all__ = ["MOST_SOURCE_BYTES", "Origin", "SlowBook", "SlowStatement", "Source", "source_of"]
 
 Origin = tuple["Connection", Any, str, Any]
 """Connection, what SQLAlchemy compiled or None, and the text and parameters that the driver got."""
 
 _MOST_SHOWN: Final = 100
 _MOST_KEPT: Final = 200
-_LONGEST_SQL: Final = 100_000
 _MOST_PARAMETERS: Final = 1000
-_LONGEST_PARAMETER: Final = 10_000
+_LARGEST_SOURCE: Final = 40_000
+_SIZED: Final = (str, bytes, bytearray, memoryview, set)
+_ABOUT: Final = 32  # bytes of a number or a date
+MOST_SOURCE_BYTES: Final = 4_000_000
+"""About how many bytes of statements and parameters are kept for plans, all together."""
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -34,13 +38,14 @@ class Source:
     """What it takes to ask the database for the plan of a statement; nothing of it is shown.
 
     `clause` is SQLAlchemy's tree, None for driver SQL; `parameters` are as the driver got them,
-    None where they are too large to keep.
+    None where they are too large to keep; `size` is about how many bytes both take.
     """
 
     engine: ref[Engine] = attrs.field(repr=False)
     clause: ClauseElement | None = attrs.field(repr=False)
     driver_sql: str = attrs.field(repr=False)
     parameters: Any = attrs.field(repr=False)
+    size: int
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -97,9 +102,11 @@ class SlowBook:
         with self._lock:
             self._latest.append(attrs.evolve(slow, source=None))
             self._by_key.pop(slow.key, None)
-            if len(self._by_key) >= _MOST_KEPT:
-                del self._by_key[next(iter(self._by_key))]
             self._by_key[slow.key] = slow
+            held = sum(each.source.size for each in self._by_key.values() if each.source)
+            while held > MOST_SOURCE_BYTES or len(self._by_key) > _MOST_KEPT:
+                oldest = self._by_key.pop(next(iter(self._by_key)))
+                held -= oldest.source.size if oldest.source else 0
 
     def latest(self) -> tuple[SlowStatement, ...]:
         """Give the latest executions, the newest first."""
@@ -121,46 +128,41 @@ class SlowBook:
 def source_of(origin: Origin) -> Source | None:
     """Keep what a plan takes, unless it is very large."""
     connection, compiled, statement, parameters = origin
-    engine = connection.engine
-    if len(statement) > _LONGEST_SQL:
+    if len(statement) > _LARGEST_SOURCE:
         return None
+    size = _size_of(parameters)
     return Source(
         # Engines with options of their own come and go; the one that they were made from stays.
-        engine=ref(root_of(engine)),
+        engine=ref(root_of(connection.engine)),
         clause=None if compiled is None else compiled.statement,
         driver_sql=statement,
-        parameters=parameters if _is_small(parameters) else None,
+        parameters=None if size is None else parameters,
+        size=len(statement) + (size or 0),
     )
 
 
-def root_of(engine: Engine) -> Engine:
-    """Give the engine that `engine` with its options was made from."""
-    while True:
-        made_from: Engine | None = getattr(engine, "_proxied", None)
-        if made_from is None:
-            return engine
-        engine = made_from
-
-
-def _is_small(parameters: object) -> bool:
+def _size_of(parameters: object) -> int | None:
+    """Give about how many bytes parameters take, None where they are too many or too large."""
     try:
-        return _are_few_and_short(parameters)
+        size = _added_up(parameters)
     except Exception:  # noqa: BLE001 - parameters are the host's, and may do as they like
-        return False
+        return None
+    return size if size <= _LARGEST_SOURCE else None
 
 
-def _are_few_and_short(parameters: object) -> bool:
-    values: Any
-    if isinstance(parameters, dict):
-        values = parameters.values()
-    elif isinstance(parameters, list | tuple):
-        values = parameters
-    else:
-        return parameters is None
-    if len(values) > _MOST_PARAMETERS:
-        return False
-    return all(
-        not isinstance(value, str | bytes | bytearray | memoryview | list | tuple | dict | set)
-        or len(value) <= _LONGEST_PARAMETER
-        for value in values
-    )
+def _added_up(parameters: object) -> int:
+    """Add up one set of parameters, or the sets of an executemany."""
+    if parameters is None:
+        return 0
+    values: Any = parameters.values() if isinstance(parameters, dict) else parameters
+    if not isinstance(parameters, dict | list | tuple) or len(values) > _MOST_PARAMETERS:
+        return _LARGEST_SOURCE + 1
+    size = 0
+    for value in values:
+        if isinstance(value, dict | list | tuple):
+            size += _added_up(value)
+        else:
+            size += len(value) if isinstance(value, _SIZED) else _ABOUT
+        if size > _LARGEST_SOURCE:
+            break
+    return size

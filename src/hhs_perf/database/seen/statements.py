@@ -14,7 +14,7 @@ from .shapes import Shape
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from ...metrics import Registry, Timer
+    from ...metrics import Registry
     from ..lines import Line
 
 __all__ = ["DRAIN_AT", "OTHER", "Statement", "StatementBook", "Taken"]
@@ -36,22 +36,21 @@ DRAIN_AT: Final = 512
 class Statement:
     """One statement of one monitor.
 
-    What was executed waits in `waiting` until the next drain; all else is guarded by the book.
+    What was executed waits in `waiting` until the next drain; all else is guarded by the book. It
+    knows nothing of its monitor: SQLAlchemy keeps it with what it compiled, for as long as that
+    is of use.
     """
 
     __slots__ = (
-        "errors", "executed", "execute_total", "fetch_total", "first_seen", "key", "last_seen",
-        "lines", "monotonic", "most_rows", "routes", "rows", "shape", "slow", "slowest", "take",
-        "timer", "waiting", "count",
+        "count", "errors", "execute_total", "executed", "fetch_total", "first_seen", "is_streamed",
+        "key", "last_seen", "lines", "monotonic", "most_rows", "routes", "rows", "shape", "slow",
+        "slowest", "take", "waiting",
     )  # fmt: skip
 
-    def __init__(
-        self, key: str, shape: Shape, timer: Timer, now: float, monotonic: Callable[[], float]
-    ) -> None:
+    def __init__(self, key: str, shape: Shape, now: float, monotonic: Callable[[], float]) -> None:
         self.key = key
         self.monotonic = monotonic
         self.shape = shape
-        self.timer = timer
         self.waiting: list[Taken] = []
         self.take: Callable[[Taken], None] = self.waiting.append
         self.first_seen = now
@@ -71,6 +70,7 @@ class Statement:
         self.errors = 0
         self.slow = 0
         self.slowest = 0.0
+        self.is_streamed = False
 
     @property
     def total(self) -> float:
@@ -124,8 +124,7 @@ class StatementBook:
                 if held is None:
                     if key is OTHER:
                         shape = _OTHER_SHAPE
-                    timer = self.metrics.timer(self._name, statement=key)
-                    held = Statement(key, shape, timer, self.metrics.now(), self.metrics.monotonic)
+                    held = Statement(key, shape, self.metrics.now(), self.metrics.monotonic)
                     self._held[key] = held
             return held
 
@@ -135,6 +134,14 @@ class StatementBook:
             statement.errors += 1
         self._errors.add(1)
         statement.take((seconds, 0.0, 0, 0))
+
+    def fail_untimed(self, statement: Statement) -> None:
+        """Take what raised, and was not timed."""
+        with self.lock:
+            statement.errors += 1
+            statement.count += 1
+        self._errors.add(1)
+        self._queries.add(1)
 
     def __call__(self) -> None:
         """Drain all: the registry calls it before each flush."""
@@ -171,7 +178,7 @@ class StatementBook:
                 fetched = [each for each in fetches if each]
             finally:
                 self._is_draining = False
-        statement.timer.record_all(seconds)
+        self.metrics.timer(self._name, statement=statement.key).record_all(seconds)
         if fetched:
             self._fetch.record_all(fetched)
         self._queries.add(n)

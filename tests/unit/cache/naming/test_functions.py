@@ -75,7 +75,6 @@ def closing_over(value: Any) -> Any:
         (Keyed("one").get, Keyed("two").get),
         (closing_over(1), closing_over(2)),
     ],
-    ids=repr,
 )
 def test_what_a_function_closes_over_is_part_of_its_key(one: Any, other: Any) -> None:
     """Or a function would be given what another one of its factory returned."""

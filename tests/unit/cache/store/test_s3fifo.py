@@ -203,7 +203,9 @@ class TestContract:
         assert (cache.currsize, twin.currsize) == (2, sum(map(len, twin.values())))
         assert twin.getsizeof("four") == 4
 
-    @pytest.mark.parametrize("lock", [None, threading.Lock(), threading.Condition()], ids=repr)
+    @pytest.mark.parametrize(
+        "lock", [None, threading.Lock(), threading.Condition()], ids=["none", "lock", "condition"]
+    )
     def test_it_serves_cachetools_decorator(self, make: Make, lock: Any) -> None:
         calls = []
 

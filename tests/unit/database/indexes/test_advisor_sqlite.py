@@ -22,11 +22,18 @@ from sqlalchemy.pool import StaticPool
 
 from benchmarks.index_scenarios import SCENARIOS, events, fill, users
 from hhs_perf._faults import Faults
-from hhs_perf.database.indexes import IndexAdvisor
+from hhs_perf.database.indexes import IndexAdvisor, proofs, search
+from hhs_perf.database.indexes.asking import Notes
+from hhs_perf.database.indexes.candidates import accesses
+from hhs_perf.database.indexes.proof import prove_on_copy
+from hhs_perf.database.indexes.statistics import statistics_of
 from hhs_perf.database.lines import Line
+from hhs_perf.database.marks import OURS
+from hhs_perf.testing import FakeClock
 from tests.slow_statements import slow_statement
 
 ROWS = 20_000
+BY_TOKEN = select(events).where(events.c.token == "token-5")
 
 
 @pytest.fixture(scope="module")
@@ -296,3 +303,56 @@ async def test_async_memory(advisor):
     report = await advisor.find_async(engine, [slow], prove=True)
     assert ("ievents", ("token",)) in queries(report)
     await engine.dispose()
+
+
+def test_what_was_proven_is_not_proven_again_so_soon(engine, monkeypatch):
+    """For ten minutes, and a failure for one; other columns are another proof."""
+    clock = FakeClock()
+    advisor = IndexAdvisor(faults=Faults(), clock=clock)
+    tries = []
+
+    def prove(*arguments):
+        tries.append(arguments)
+        if len(tries) == 3:
+            raise sqlite3.OperationalError("locked")
+        return prove_on_copy(*arguments)
+
+    monkeypatch.setattr(search, "prove_on_copy", prove)
+    slow = slow_statement(engine, BY_TOKEN)
+    first = advisor.find(engine, [slow], prove=True)
+    clock.advance(proofs.AGAIN_AFTER - 1)
+    assert advisor.find(engine, [slow], prove=True) == first
+    assert len(tries) == 1
+    clock.advance(1)
+    assert advisor.find(engine, [slow], prove=True) == first
+    assert len(tries) == 2
+    clock.advance(proofs.AGAIN_AFTER)
+    for _ in range(2):
+        [advice] = [
+            one for one in advisor.find(engine, [slow], prove=True).advice if one.kind == "query"
+        ]
+        assert advice.proof == "not proven: OperationalError"
+    assert len(tries) == 3
+    clock.advance(proofs.AGAIN_AFTER_FAILURE)
+    assert advisor.find(engine, [slow], prove=True) == first
+    assert len(tries) == 4
+
+
+def test_values_are_sent_as_parameters(engine):
+    """What the host compared with stands in no text that is sent."""
+    said = []
+    statement = select(events).where(
+        events.c.token == "s3cret", events.c.user_id.in_([471147, 471148])
+    )
+    slow = slow_statement(engine, statement)
+    own = create_engine(engine.url)
+    event.listen(own, "before_cursor_execute", lambda c, cursor, sql, *_: said.append(sql))
+    [access] = accesses(slow.clause)
+    with own.connect() as connection:
+        statistics = statistics_of(connection, Notes())
+        shares = [statistics.share(condition) for condition in access.conditions]
+    own.dispose()
+    assert None not in shares
+    assert said
+    assert all(sql.startswith(OURS) for sql in said)
+    assert not [sql for sql in said if "s3cret" in sql or "47114" in sql]

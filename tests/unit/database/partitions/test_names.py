@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hhs_perf.database.partitions.names import fitting, literal, quoted, slug
+from hhs_perf.database.names import fitting
+from hhs_perf.database.names import quoted_on_postgresql as quoted
+from hhs_perf.database.partitions.names import literal, slug
 from hhs_perf.database.partitions.state import list_of, range_of
 
 TEXTS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))

@@ -10,7 +10,7 @@ from sqlalchemy.pool import StaticPool
 
 from hhs_perf.database.marks import OURS
 from hhs_perf.database.plans import NoPlan, Plan, explain
-from hhs_perf.database.plans.explain import is_explainable
+from hhs_perf.database.plans.explaining import is_explainable
 
 SCHEMA = "CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT, b TEXT)"
 

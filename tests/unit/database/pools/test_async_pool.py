@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import exc
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from hhs_perf._clock import SystemClock
+from hhs_perf._clock import SystemClock, Timeline
 from hhs_perf._faults import Faults
 from hhs_perf.database.pools import PoolBook
 from hhs_perf.metrics import Registry
@@ -30,9 +30,12 @@ async def engine(tmp_path: Path) -> AsyncIterator[AsyncEngine]:
 def book(engine: AsyncEngine) -> PoolBook:
     clock = SystemClock()
     made = PoolBook(
-        clock=clock, faults=Faults(), collector_metrics=Registry(clock=clock), held_too_long=0.01
+        timeline=Timeline(clock),
+        faults=Faults(),
+        collector_metrics=Registry(clock=clock),
+        held_too_long=0.01,
     )
-    made.watch(engine)
+    made.watch(engine.sync_engine)
     return made
 
 
@@ -62,7 +65,7 @@ async def test_waits_of_tasks_agree_with_truth_outside(engine: AsyncEngine, book
     assert report.most_waiting == 6
     assert abs(sum(outside) - report.connect.total - report.wait.total) < 8 * 0.02
     assert (report.in_use, report.idle, report.waiting) == (0, 2, 0)
-    book.close()
+    book.unwatch(engine.sync_engine)
 
 
 async def test_cancelled_task_leaves_no_trace(engine: AsyncEngine, book: PoolBook) -> None:

@@ -15,6 +15,7 @@ from sqlalchemy.pool import (
     StaticPool,
 )
 
+from hhs_perf._clock import Timeline
 from hhs_perf._faults import Faults
 from hhs_perf.database.pools import PoolBook, can_time
 from hhs_perf.database.pools import trial as trial_module
@@ -24,7 +25,9 @@ from hhs_perf.testing import FakeClock
 
 @pytest.fixture
 def book(clock: FakeClock) -> PoolBook:
-    return PoolBook(clock=clock, faults=Faults(), collector_metrics=Registry(clock=clock))
+    return PoolBook(
+        timeline=Timeline(clock), faults=Faults(), collector_metrics=Registry(clock=clock)
+    )
 
 
 @pytest.mark.parametrize("kind", [NullPool, AssertionPool, SingletonThreadPool])
@@ -48,7 +51,7 @@ def test_holds_and_connects_by_events(
     assert (report.wait, report.waiting, report.timeouts, report.timeout) == (None,) * 4
     assert (report.checkouts, report.in_use, report.hold.count, report.hold.total) == (2, 0, 2, 0.5)
     assert report.connects == report.connect.count == 2
-    book.close()
+    book.unwatch(engine)
     assert "_hhs_perf_ledger" not in vars(engine.pool)
     engine.dispose()
 
@@ -93,7 +96,7 @@ def test_changed_signature_leads_to_events(
     assert (report.timed_by, report.wait, report.timeouts) == ("events", None, None)
     assert "Other._do_get takes ('self', 'patience'), not ('self',)" in report.reason
     assert (report.size, report.hold.total, report.checkouts, report.idle) == (1, 2.0, 2, 1)
-    book.close()
+    book.unwatch(engine)
     engine.dispose()
 
 
@@ -121,5 +124,5 @@ def test_class_that_does_not_let_itself_be_exchanged_is_heard(
     (report,) = book.report()
     assert (report.timed_by, report.checkouts) == ("events", 1)
     assert report.reason == "the class of the pool cannot be exchanged: object layout differs"
-    book.close()
+    book.unwatch(engine)
     engine.dispose()

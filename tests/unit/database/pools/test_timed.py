@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy import Engine, create_engine, event, exc, text
 from sqlalchemy.pool import QueuePool
 
-from hhs_perf._clock import SystemClock
+from hhs_perf._clock import SystemClock, Timeline
 from hhs_perf._faults import Faults
 from hhs_perf._fork import _renew
 from hhs_perf.database.pools import PoolBook, PoolReport
@@ -32,7 +32,10 @@ class Watched:
         self.faults = Faults()
         self.metrics = Registry(clock=self.clock)
         self.book = PoolBook(
-            clock=self.clock, faults=self.faults, collector_metrics=self.metrics, **options
+            timeline=Timeline(self.clock),
+            faults=self.faults,
+            collector_metrics=self.metrics,
+            **options,
         )
 
     def only(self) -> PoolReport:
@@ -56,7 +59,7 @@ def watched(engine: Engine) -> Iterator[Watched]:
     made = Watched()
     made.book.watch(engine)
     yield made
-    made.book.close()
+    made.book.unwatch(engine)
     assert not made.faults.counts
 
 
@@ -206,7 +209,7 @@ def test_subclasses_of_the_host_are_timed(tmp_path: Path) -> None:
         engine.dispose()
     report = watched.only()
     assert (report.kind, report.timed_by, report.checkouts, Named.gets) == ("Named", "pool", 2, 2)
-    watched.book.close()
+    watched.book.unwatch(engine)
     assert type(engine.pool) is Named
 
 
@@ -234,7 +237,7 @@ def test_two_books_and_two_watches_see_each_checkout_once(engine: Engine, watche
         pass
     assert (watched.only().checkouts, second.only().checkouts) == (1, 1)
     assert (watched.timed("hold"), second.timed("hold")) == (1, 1)
-    second.book.close()
+    second.book.unwatch(engine)
     with engine.connect():
         pass
     assert (watched.only().checkouts, watched.timed("hold"), second.timed("hold")) == (2, 2, 1)
@@ -343,7 +346,7 @@ def test_holder_is_named(engine: Engine) -> None:
     first.close()
     assert watched.only().holders == ()
     assert not ledger_of(engine.pool).out
-    watched.book.close()
+    watched.book.unwatch(engine)
 
 
 def test_holder_of_a_busy_pool_is_known_by_the_line_that_took(
@@ -444,7 +447,7 @@ def test_stress_of_threads_keeps_every_count(engine: Engine) -> None:
     report = watched.only()
     assert report.checkouts == report.hold.count == sum(done) == 8000
     assert (report.timeouts, report.in_use, report.waiting) == (0, 0, 0)
-    watched.book.close()
+    watched.book.unwatch(engine)
 
 
 def test_report_can_be_written_as_json(engine: Engine, watched: Watched) -> None:
@@ -454,3 +457,55 @@ def test_report_can_be_written_as_json(engine: Engine, watched: Watched) -> None
         shown = msgspec.json.decode(msgspec.json.encode(watched.only()))
     assert shown["holders"][0]["now"]["file"].endswith("test_timed.py")
     assert "PoolReport" in msgspec.json.schema_components([PoolReport])[1]
+
+
+def test_a_report_leaves_the_path_of_a_checkout_as_it_was(
+    engine: Engine, watched: Watched
+) -> None:
+    """Reading changes nothing; the tick looks up lines while one is held too long, then no more."""
+    ledger = ledger_of(engine.pool)
+    before = ledger.look_from, ledger.quiet_to
+    held = engine.connect()
+    watched.metrics.flush()  # so that the report has nothing to record, which may flush
+    watched.clock.advance(31)
+    assert len(watched.only().holders) == 1
+    assert (ledger.look_from, ledger.quiet_to) == (before[0], 1)
+    watched.metrics.flush()
+    assert (ledger.look_from, ledger.quiet_to) == (0, -1)
+    held.close()
+    watched.metrics.flush()
+    assert (ledger.look_from, ledger.quiet_to) == (before[0], 1)
+
+
+def test_two_reports_of_one_holder_are_alike() -> None:
+    """When a connection was taken is told by one reading of the clock, not by two."""
+
+    class Creeping(FakeClock):
+        def monotonic(self) -> float:
+            self.advance(0.000_123)
+            return super().monotonic()
+
+    watched = Watched(clock=Creeping())
+    engine = create_engine("sqlite://", poolclass=QueuePool)
+    watched.book.watch(engine)
+    with engine.connect():
+        watched.clock.advance(31)
+
+        def look() -> tuple[float, ...]:
+            return tuple(one.since for one in watched.only().holders)
+
+        first, second = look(), look()
+        assert first == second != ()
+    engine.dispose()
+
+
+def test_the_mark_changes_with_the_report_alone(engine: Engine, watched: Watched) -> None:
+    """It is what tells whether the report would be another one."""
+    marks = [watched.book.mark()]
+    assert watched.book.mark() == marks[0]
+    with engine.connect():
+        marks.append(watched.book.mark())
+        watched.clock.advance(31)
+        marks.append(watched.book.mark())
+    marks.append(watched.book.mark())
+    assert len(set(marks)) == 4

@@ -48,6 +48,11 @@ READS = {
     "text": text("SELECT * FROM account"),
     "columns of text": text("SELECT 1").columns(Account.id),
     "entities from text": select(Account).from_statement(text("SELECT * FROM account")),
+    "a condition in text": select(Account.id).where(text("name = 'FOR UPDATE' AND \"id\" = 1")),
+    "a text in an IN list": select(Account.id).where(text('"id" IN (1, 2)')),
+    "a prefix": select(Account.id).prefix_with("ALL"),
+    "a hint": select(Account.id).with_statement_hint("/*+ SeqScan(account) */"),
+    "an operator": select(Account.id.op("@>")(1)),
     "values within": select(values(column("a", Integer), name="v").data([(1,)])),
 }
 WRITES = {
@@ -71,6 +76,14 @@ WRITES = {
     "an advisory lock": select(func.pg_advisory_xact_lock(1)),
     "a sequence in a text within": select(text("nextval('s')")),
     "a sequence in a literal column": select(literal_column("nextval('s')")),
+    "a quoted sequence in a text within": select(text("\"nextval\"('s')")),
+    "a write in a text within": select(text("*")).select_from(text("(DELETE FROM t RETURNING a)")),
+    "a second statement in a text within": select(Account.id).where(text("true; SELECT 1")),
+    "a write in a literal column": select(literal_column("(UPDATE t SET a = 1 RETURNING a)")),
+    "a prefix that writes": select(Account.id).prefix_with("nextval('s'),"),
+    "a suffix that writes": select(Account.id).suffix_with("INTO OUTFILE 'x'"),
+    "an operator that writes": select(Account.id.op("= nextval('s') +")(1)),
+    "a hint of MySQL's that it executes": select(Account.id).prefix_with("/*! SQL_NO_CACHE */"),
     "a function alone": func.now(),
     "a sequence alone": Sequence("s"),
 }
@@ -80,6 +93,14 @@ LOCKS = {
     "for update within": select(LOCKED.subquery()),
     "for update in a CTE": select(LOCKED.cte()),
     "for update in a union": union(LOCKED, select(Account.id)),
+    "for update in a text within": select(Account.id).where(text("1 = 1 FOR UPDATE")),
+    "for update behind a text's table": select(text("*")).select_from(text("t FOR UPDATE")),
+    "for update as a suffix": select(Account.id).suffix_with("FOR UPDATE"),
+    "for update as the suffix of a CTE": select(
+        select(Account.id).cte().suffix_with("FOR NO KEY UPDATE")
+    ),
+    "for update as a hint of the statement": select(Account.id).with_statement_hint("FOR UPDATE"),
+    "for update as a hint of a table": select(Account.id).with_hint(Account, "FOR UPDATE"),
 }
 
 
@@ -140,6 +161,9 @@ def test_a_text_that_plainly_reads_is_a_read(sql):
         "SELECT 1; DELETE FROM t",
         "SELECT nextval('s')",
         "SELECT pg_catalog.setval ('s', 1)",
+        "SELECT \"nextval\"('s')",
+        'SELECT "pg_catalog"."nextval" /* who */ (\'s\')',
+        "SELECT `get_lock`('a', 1)",
         "SELECT pg_try_advisory_lock(1)",
         "SELECT set_config('a.b', 'c', true)",
         "EXPLAIN ANALYZE DELETE FROM t",

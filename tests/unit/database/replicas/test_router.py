@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import sqlite3
 from math import inf
 from threading import Event, Thread
 
@@ -11,6 +12,7 @@ import attrs
 import pytest
 from sqlalchemy import create_engine, select
 
+from hhs_perf._faults import Faults
 from hhs_perf.database.replicas import ReplicaRouter, RoutingSession, primary
 from hhs_perf.database.replicas.probe import Sighting
 from hhs_perf.exceptions import ConfigurationError, ReplicaError
@@ -213,7 +215,7 @@ def test_the_report_is_json_and_keeps_passwords_to_itself(world):
 def test_the_lag_is_a_gauge(world, clock):
     registry = Registry(clock=clock)
     router = world.router()
-    router.record_into(registry)
+    router.join(registry, Faults())
     router.probe()
     assert registry.gauge("db.replica.lag", replica="replica-1").value == 0.0
 
@@ -240,6 +242,39 @@ def test_closed_it_reads_the_primary(world):
 def test_an_engine_is_not_its_own_replica(world):
     with pytest.raises(ReplicaError, match="own replica"):
         ReplicaRouter(world.primary, [world.primary])
+
+
+def test_an_engine_with_options_is_the_same_engine(world):
+    """Its pool is the one of the engine that it was made from, and so is its database."""
+    with pytest.raises(ReplicaError, match="own replica"):
+        ReplicaRouter(world.primary, [world.primary.execution_options(a=1)])
+    router = world.router(world.replica.execution_options(a=1))
+    assert read(router) == "replica"
+    assert router.replicas[0].get_execution_options() == {"a": 1}
+
+
+def test_the_faults_of_a_router_are_those_of_whom_it_joined(world, clock):
+    """Also those met before, and those of a watch that began before."""
+    router, faults = world.router(), Faults()
+    probe = world.probes[world.replica]
+    probe.sees = ValueError("the probe is wrong")
+    router.probe()
+    assert faults.counts == {}
+    router.join(Registry(clock=clock), faults)
+    assert faults.counts == {"probing replica-1: ValueError": 1}
+    router.probe()
+    assert faults.counts == router.faults.counts == {"probing replica-1: ValueError": 2}
+
+
+def test_a_replica_that_does_not_answer_is_no_fault(world):
+    """The report tells of it, and it may last."""
+    router = world.router()
+    probe = world.probes[world.replica]
+    for error in (ConnectionError(), TimeoutError(), sqlite3.OperationalError()):
+        probe.sees = error
+        router.probe()
+        assert router.report().replicas[0].state == "down"
+    assert router.faults.counts == {}
 
 
 def environment(world, **more):

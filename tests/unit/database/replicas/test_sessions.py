@@ -324,7 +324,7 @@ def test_a_replica_that_takes_no_connection_costs_no_error(world):
 
 
 def test_where_connections_cannot_be_let_go_of_the_error_travels(world, monkeypatch):
-    monkeypatch.setattr("hhs_perf.database.replicas.held.can_let_go", lambda: False)
+    monkeypatch.setattr("hhs_perf.database.replicas.held._connections_of", lambda _: None)
     lose(world.replica)
     with world.sessions()() as session:
         with pytest.raises(OperationalError):
@@ -346,6 +346,32 @@ def test_a_replica_that_dies_after_it_was_read_fails_no_commit(world):
         session.commit()
         assert session.get(Row, 2).text == "new"
         session.rollback()
+
+
+def test_what_a_listener_of_the_host_raises_on_a_replicas_way_back_is_a_fault(world):
+    def wrong(connection):
+        raise ValueError("a listener of the host")
+
+    router = world.router()
+    with RoutingSession(router=router) as session:
+        assert session.scalar(NAME) == "replica"
+        event.listen(world.replica, "rollback", wrong)
+        session.add(Row(id=2, text="new"))
+        session.commit()
+    cause = "returning a replica's connection: ValueError"
+    assert list(router.faults.counts) == [cause]
+
+
+def test_routing_sends_nothing_of_its_own(world):
+    def sent_by(make):
+        world.sent.clear()
+        with make() as session:
+            session.get(Row, 1)
+        return [sql for _, sql in world.sent]
+
+    routed = sent_by(world.sessions())
+    assert routed == sent_by(lambda: Session(world.replica))
+    assert len(routed) == 1
 
 
 def test_a_session_that_failed_is_usable_after_a_rollback_as_any_other(world):

@@ -76,6 +76,19 @@ def test_rows_are_counted_however_they_are_fetched(way: str, is_stream: bool, se
     assert statement.execute_total > 0
 
 
+@pytest.mark.parametrize(
+    ("options", "is_streamed"),
+    [({}, False), ({"yield_per": 5}, True), ({"stream_results": True}, True)],
+)
+def test_it_is_known_whether_rows_are_streamed(
+    options: dict[str, Any], is_streamed: bool, seen: Seen
+):
+    """By `yield_per` or a cursor of the server's; such rows need no page."""
+    with seen.engine.connect() as connection:
+        connection.execution_options(**options).execute(QUERY).all()
+    assert seen.only().is_streamed is is_streamed
+
+
 def test_orm_and_options_of_executions_are_counted(seen: Seen):
     """Entities, `yield_per` as an option, `scalars().one()`."""
     with Session(seen.engine) as session:

@@ -95,7 +95,7 @@ def test_comments_within_comments_end_where_postgresql_ends_them():
 
 @given(st.text(max_size=200))
 def test_any_text_is_masked_and_can_be_written(text: str):
-    """No text is refused, and what comes out is UTF-8, surrogates or not; doing it twice is once."""
+    """No text is refused, and what comes out is UTF-8, surrogates or not."""
     for dialect in ("sqlite", "postgresql", "mysql"):
         mask(text, dialect).encode()
 

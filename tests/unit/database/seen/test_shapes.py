@@ -171,8 +171,10 @@ def test_texts_that_are_remembered_are_bounded(engine_dialect: Any):
     for number in range(10_000):
         shapes.of_text(f"SELECT {number}", engine_dialect)
     shapes.of_text("SELECT " + "1, " * 1000, engine_dialect)
-    assert len(shapes._texts) <= 4096
-    assert max(map(len, shapes._texts)) <= 2000
+    [texts] = shapes._texts.values()
+    assert len(texts) <= 4096
+    assert max(map(len, texts)) <= 20_000
+    assert sum(map(len, texts)) <= 4_000_000
 
 
 @pytest.fixture

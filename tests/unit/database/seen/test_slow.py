@@ -14,7 +14,12 @@ from sqlalchemy.exc import OperationalError
 
 from hhs_perf import Monitor
 from hhs_perf.database.profile import MOST_QUERIES, digest_of
-from hhs_perf.database.seen.slow import source_of
+from hhs_perf.database.seen.slow import (
+    MOST_SOURCE_BYTES,
+    SlowBook,
+    SlowStatement,
+    source_of,
+)
 
 from .conftest import USERS, Seen
 
@@ -190,3 +195,23 @@ def test_sources_of_driver_sql_have_no_tree():
     assert source.clause is None
     assert source.engine() is engine
     engine.dispose()
+
+
+def test_what_is_kept_for_plans_is_bounded_all_together(engine: Engine):
+    """Many statements with large parameters do not fill the memory: the oldest make room."""
+    book = SlowBook()
+    with engine.connect() as connection:
+        for number in range(150):
+            source = source_of((connection, None, "select ?", ("x" * 39_000,)))
+            book.add(
+                SlowStatement(
+                    key=str(number), sql="select ?", seconds=1.0, fetch_seconds=0.0, rows=None,
+                    line=None, route=None, at=0.0, source=source,
+                )
+            )  # fmt: skip
+        huge = source_of((connection, None, "select ?", ("x" * 50_000,)))
+    assert huge is not None
+    assert huge.parameters is None
+    kept = book.by_statement()
+    assert sum(each.source.size for each in kept if each.source) <= MOST_SOURCE_BYTES
+    assert [kept[-1].key, len(kept)] == ["149", MOST_SOURCE_BYTES // 39_008]

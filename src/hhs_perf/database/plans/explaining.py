@@ -5,18 +5,32 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import SingletonThreadPool, StaticPool
 
+from ..addresses import sync_engine_of
 from ..marks import OURS
+from ..telling import tell
 from . import postgresql, sqlite
-from .own import has_shared_connection, on_own_connection, run, sync_engine_of, tell
+from .own import has_shared_connection, on_own_connection, run
 from .plan import NoPlan, Plan
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from sqlalchemy.engine import Connection, Engine
     from sqlalchemy.ext.asyncio import AsyncEngine
 
-__all__ = ["explain", "explain_as_far", "explain_on", "is_explainable", "shared_connection"]
+    from ..._faults import Faults
+
+__all__ = [
+    "explain",
+    "explain_as_far",
+    "explain_on",
+    "explained_on",
+    "is_explainable",
+    "shared_connection",
+]
 
 _MOST: Final = 100_000
 _GENERIC_SINCE: Final = (16,)
@@ -26,7 +40,12 @@ _PLACEHOLDER: Final = re.compile(r"%\((\w+)\)s|(%s)")
 
 
 def explain(
-    engine: Engine | AsyncEngine, sql: str, parameters: object = None, *, timeout: float = 2.0
+    engine: Engine | AsyncEngine,
+    sql: str,
+    parameters: object = None,
+    *,
+    timeout: float = 2.0,
+    faults: Faults | None = None,
 ) -> Plan | NoPlan:
     """Ask `engine`'s database how it would run `sql`, the driver's text with its parameters.
 
@@ -36,7 +55,8 @@ def explain(
     EXPLAIN QUERY PLAN changes nothing there. The parameters of an executemany are those of its
     first set. A PostgreSQL statement without its parameters gets a generic plan, from 16 on.
 
-    It waits; on an event loop call it in a thread. Nothing is raised: `NoPlan` gives the reason.
+    It waits; on an event loop call it in a thread. Nothing is raised: `NoPlan` gives the reason,
+    and what is no refusal of the database is counted among `faults`.
     """
     sync = sync_engine_of(engine)
     reason = is_explainable(sync.dialect.name, sql)
@@ -51,7 +71,9 @@ def explain(
                 sync, lambda connection: _explain_own(connection, sql, parameters, timeout)
             ),
         )
-    except Exception as error:  # noqa: BLE001 - a border: the driver may raise anything
+    except Exception as error:  # noqa: BLE001 - a named border: the driver may raise anything
+        if faults is not None and not isinstance(error, SQLAlchemyError | OSError):
+            faults.note("a plan", error)
         return NoPlan(reason=f"the database gave no plan: {tell(error)}")
 
 
@@ -75,17 +97,25 @@ def explain_on(
 ) -> Plan:
     """Explain on a connection that is ours; what the driver raises travels."""
     sql = sql.rstrip("; \t\r\n")
-    given: Any = _first(parameters)
     if connection.dialect.name == "sqlite":
+        given: Any = _first(parameters)
         rows = connection.exec_driver_sql(OURS + sqlite.PREFIX + sql, given).all()
         return sqlite.read(rows)
     if generic:
         answer = connection.exec_driver_sql(
             OURS + postgresql.GENERIC_PREFIX + sql, execution_options={"no_parameters": True}
         )
-    else:
-        answer = connection.exec_driver_sql(OURS + postgresql.PREFIX + sql, given)
-    return postgresql.read(answer.scalar_one())
+        return postgresql.read(answer.scalar_one())
+    return postgresql.read(explained_on(connection, sql, parameters, postgresql.PREFIX))
+
+
+def explained_on(
+    connection: Connection, sql: str, parameters: object, prefix: str
+) -> Sequence[Mapping[str, Any]]:
+    """Give the document of an EXPLAIN (FORMAT JSON), begun by `prefix`, on PostgreSQL."""
+    sent = OURS + prefix + sql.rstrip("; \t\r\n")
+    given: Any = _first(parameters)
+    return postgresql.decoded(connection.exec_driver_sql(sent, given).scalar_one())
 
 
 def _explain_own(

@@ -8,7 +8,8 @@ from typing import Any
 import attrs
 import pytest
 
-from hhs_perf.database.advice import Advice, advise
+from hhs_perf.advice import Advice
+from hhs_perf.advice import database_advice as advise
 from hhs_perf.database.indexes.report import IndexAdvice, IndexReport, IndexWaste
 from hhs_perf.database.lines import Line
 from hhs_perf.database.partitions.advice import PartitionAdvice
@@ -49,6 +50,7 @@ def statement(**changed: Any) -> StatementReport:
         "fetch_seconds": 1.0,
         "rows": 100,
         "most_rows": 1,
+        "streamed": False,
         "errors": 0,
         "slow": 0,
         "first_seen": AT,
@@ -77,6 +79,7 @@ def totals(*statements: StatementReport, **changed: Any) -> DatabaseTotals:
 
 def report(**changed: Any) -> DatabaseReport:
     base: dict[str, Any] = {
+        "uptime": DAY,
         "sees_all": True,
         "detail": "full",
         "limits": (),
@@ -128,12 +131,12 @@ def figures(advice: Advice) -> dict[str, float]:
 
 
 def test_nothing_seen_is_no_advice() -> None:
-    assert advise(report(), 0.0) == advise(report(), DAY) == ()
+    assert advise(report(uptime=0.0)) == advise(report()) == ()
 
 
 @pytest.mark.parametrize(("slow", "given"), [(2, 0), (3, 1)])
 def test_a_statement_is_to_be_reviewed_when_it_was_slow_three_times(slow: int, given: int) -> None:
-    found = advise(report(since_start=totals(statement(slow=slow))), DAY)
+    found = advise(report(since_start=totals(statement(slow=slow))))
     assert len(found) == given
     if given:
         advice = only(found, "slow-statement")
@@ -143,10 +146,7 @@ def test_a_statement_is_to_be_reviewed_when_it_was_slow_three_times(slow: int, g
 
 def test_a_statement_that_mostly_fetches_is_told_so() -> None:
     seen = statement(slow=3, execute_seconds=1.0, fetch_seconds=9.0)
-    assert (
-        "fetching rows"
-        in only(advise(report(since_start=totals(seen)), DAY), "slow-statement").text
-    )
+    assert "fetching rows" in only(advise(report(since_start=totals(seen))), "slow-statement").text
 
 
 @pytest.mark.parametrize(
@@ -154,6 +154,7 @@ def test_a_statement_that_mostly_fetches_is_told_so() -> None:
     [
         ({"most_rows": 1000}, 0),
         ({"most_rows": 1001}, 1),
+        ({"most_rows": 1001, "streamed": True}, 0),
         ({"most_rows": 1001, "routes": ()}, 0),
         ({"most_rows": 1001, "routes": (RouteCount(route="nightly", count=1),)}, 0),
         ({"most_rows": 1001, "operation": "UPDATE"}, 0),
@@ -162,7 +163,7 @@ def test_a_statement_that_mostly_fetches_is_told_so() -> None:
 def test_more_than_a_thousand_rows_on_the_path_of_a_request_want_pages(
     changed: dict[str, Any], given: int
 ) -> None:
-    found = advise(report(since_start=totals(statement(**changed))), DAY)
+    found = advise(report(since_start=totals(statement(**changed))))
     assert [each.rule for each in found] == ["pagination"] * given
 
 
@@ -183,7 +184,7 @@ def test_n_plus_one_is_advised_from_ten_queries_on(queries: int, given: int) -> 
         last_at=AT,
         routes=(),
     )
-    advices = advise(report(n_plus_one=(found,)), DAY)
+    advices = advise(report(n_plus_one=(found,)))
     assert len(advices) == given
     if given:
         advice = only(advices, "n-plus-one")
@@ -205,9 +206,7 @@ def test_missing_and_needless_indexes_carry_their_lines_to_copy() -> None:
     waste = IndexWaste(
         table="person", name="old", kind="unused", reason="no reader", sql="DROP INDEX old"
     )
-    found = advise(
-        report(indexes=(IndexReport(database="d", advice=(missing,), waste=(waste,)),)), DAY
-    )
+    found = advise(report(indexes=(IndexReport(database="d", advice=(missing,), waste=(waste,)),)))
     assert [each.rule for each in found] == ["missing-index", "needless-index"]
     assert found[0].setting == missing.migration
     assert "12 times cheaper" in found[0].text
@@ -228,7 +227,7 @@ def test_a_pool_is_too_small_when_callers_wait_and_more_connections_help(
     wait: float, checkouts: int, rate: float, given: int
 ) -> None:
     """At five a second only five of 30 are busy: what callers wait for is something else."""
-    found = advise(report(pool_sizing=(sizing(wait, checkouts, rate),)), DAY)
+    found = advise(report(pool_sizing=(sizing(wait, checkouts, rate),)))
     assert len(found) == given
     if given:
         advice = only(found, "pool-size")
@@ -254,7 +253,7 @@ def test_a_pool_is_too_small_when_callers_wait_and_more_connections_help(
 def test_a_pool_is_too_large_when_half_of_it_was_never_in_use(
     changed: dict[str, Any], given: int
 ) -> None:
-    found = advise(report(pools=(pool(**changed),)), DAY)
+    found = advise(report(pools=(pool(**changed),)))
     assert [each for each in found if each.rule == "pool-size"] == list(found)[-given:] * bool(
         given
     )
@@ -262,7 +261,7 @@ def test_a_pool_is_too_large_when_half_of_it_was_never_in_use(
 
 def test_time_outs_come_first() -> None:
     seen = report(pools=(pool(timeouts=2),), since_start=totals(statement(slow=5)))
-    found = advise(seen, DAY)
+    found = advise(seen)
     assert [each.rule for each in found] == ["pool-timeout", "slow-statement"]
     assert figures(found[0])["timeouts"] == 2
 
@@ -271,7 +270,7 @@ def test_a_connection_held_too_long_is_told_with_its_line() -> None:
     holder = Holder(
         since=0.0, line=LINE, line_seen="checkout", now=None, route=None, thread="t", task=None
     )
-    advice = only(advise(report(pools=(pool(holders=(holder,)),)), DAY), "held-connection")
+    advice = only(advise(report(pools=(pool(holders=(holder,)),))), "held-connection")
     assert advice.line == LINE
 
 
@@ -308,7 +307,7 @@ def router(state: Any) -> ReplicaReport:
     [("healthy", 0), ("unknown", 0), ("lagging", 1), ("down", 1), ("promoted", 1)],
 )
 def test_a_replica_that_cannot_be_read_is_told(state: str, given: int) -> None:
-    found = advise(report(replicas=(router(state),)), DAY)
+    found = advise(report(replicas=(router(state),)))
     assert [each.rule for each in found] == ["replica"] * given
 
 
@@ -332,12 +331,10 @@ def test_a_primary_busy_with_reads_wants_a_replica(
     seen = statement(
         operation=operation, count=count, total=1000.0, execute_seconds=1000.0, fetch_seconds=0.0
     )
-    found = advise(report(engines=(server(dialect),), since_start=totals(seen)), uptime)
+    figures = {"engines": (server(dialect),), "since_start": totals(seen), "uptime": uptime}
+    found = advise(report(**figures))
     assert [each.rule for each in found] == ["read-replica"] * given
-    with_one = report(
-        engines=(server(dialect),), since_start=totals(seen), replicas=(router("healthy"),)
-    )
-    assert advise(with_one, uptime) == ()
+    assert advise(report(**figures, replicas=(router("healthy"),))) == ()
 
 
 def test_a_statement_that_reads_all_partitions_is_told() -> None:
@@ -350,11 +347,11 @@ def test_a_statement_that_reads_all_partitions_is_told() -> None:
         total=48,
         text="no condition names day",
     )
-    advice = only(advise(report(partitions=(each,)), DAY), "partition-pruning")
+    advice = only(advise(report(partitions=(each,))), "partition-pruning")
     assert advice.text == "No condition names day."
 
 
 def test_there_are_fifty_at_most() -> None:
     many = [statement(slow=9, statement=f"SELECT {n}") for n in range(80)]
-    found = advise(report(since_start=totals(*many)), DAY)
+    found = advise(report(since_start=totals(*many)))
     assert Counter(each.rule for each in found) == {"slow-statement": 50}
