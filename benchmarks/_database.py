@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack, ExitStack
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import sqlalchemy
-from sqlalchemy import Engine, ForeignKey, event, insert, select
+from sqlalchemy import Engine, ForeignKey, bindparam, event, insert, select
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, relationship
 from sqlalchemy.pool import QueuePool
@@ -53,8 +53,10 @@ class Child(Base):
     name: Mapped[str]
 
 
-ONE: Final = select(Parent.__table__).where(Parent.__table__.c.id == 5)
-MAPPED: Final = select(Parent).where(Parent.id == 5)
+# Other values each time, as requests have them.
+VALUES: Final = tuple({"key": number} for number in range(1, PARENTS + 1)) * 10
+ONE: Final = select(Parent.__table__).where(Parent.__table__.c.id == bindparam("key"))
+MAPPED: Final = select(Parent).where(Parent.id == bindparam("key"))
 ALL: Final = select(Parent)
 
 
@@ -102,22 +104,22 @@ def monitor(detail: str) -> Monitor:
 def core(connection: Connection) -> None:
     """Send a turn of selects on one connection."""
     execute = connection.execute
-    for _ in range(QUERIES["core"]):
-        execute(ONE).all()
+    for value in VALUES[: QUERIES["core"]]:
+        execute(ONE, value).all()
 
 
 def orm(engine: Engine) -> None:
     """Send a turn of selects of an instance in one session."""
     with Session(engine) as session:
-        for _ in range(QUERIES["orm"]):
-            session.scalars(MAPPED).all()
+        for value in VALUES[: QUERIES["orm"]]:
+            session.scalars(MAPPED, value).all()
 
 
 def connect(engine: Engine) -> None:
     """Take a connection for each select of a turn."""
-    for _ in range(QUERIES["connect"]):
+    for value in VALUES[: QUERIES["connect"]]:
         with engine.connect() as connection:
-            connection.execute(ONE).all()
+            connection.execute(ONE, value).all()
 
 
 def lazy(engine: Engine) -> None:
@@ -200,13 +202,13 @@ class AsyncTurns:
 
     async def _core(self) -> None:
         async with self.engine.connect() as connection:
-            for _ in range(QUERIES["core"]):
-                (await connection.execute(ONE)).all()
+            for value in VALUES[: QUERIES["core"]]:
+                (await connection.execute(ONE, value)).all()
 
     async def _connect(self) -> None:
-        for _ in range(QUERIES["connect"]):
+        for value in VALUES[: QUERIES["connect"]]:
             async with self.engine.connect() as connection:
-                (await connection.execute(ONE)).all()
+                (await connection.execute(ONE, value)).all()
 
     def close(self) -> None:
         """Close the connections."""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from benchmarks.conftest import Bench
 
-RUNS: Final = 5
+RUNS: Final = 3
 OURS: Final = "hhs_perf"
 MISSED: Final = 5.0
 ROOT: Final = Path(__file__).parent.parent

@@ -184,10 +184,10 @@ def test_n_plus_one_is_advised_from_ten_queries_on(queries: int, given: int) -> 
         last_at=AT,
         routes=(),
     )
-    advices = advise(report(n_plus_one=(found,)))
-    assert len(advices) == given
+    told = advise(report(n_plus_one=(found,)))
+    assert len(told) == given
     if given:
-        advice = only(advices, "n-plus-one")
+        advice = only(told, "n-plus-one")
         assert advice.setting == "selectinload(Person.orders)"
         assert advice.line == LINE
 

@@ -155,7 +155,7 @@ class _Part:
         return other is None or not any(other is source for source in self.sources)
 
 
-def _take(source: Any, sources: list[FromClause], clauses: list[Any]) -> None:  # noqa: ANN401 - as `conditions`
+def _take(source: Any, sources: list[FromClause], clauses: list[Any]) -> None:
     """Take a FROM apart: tables and aliases to `sources`, the ON of its joins to `clauses`."""
     if isinstance(source, Join):
         _take(source.left, sources, clauses)

@@ -33,7 +33,7 @@ class NotCopiedError(Exception):
 
 
 @contextmanager
-def copied(driver: Any, clock: Clock, *, patience: float = 2.0) -> Iterator[sqlite3.Connection]:  # noqa: ANN401 - sqlite3's or aiosqlite's
+def copied(driver: Any, clock: Clock, *, patience: float = 2.0) -> Iterator[sqlite3.Connection]:
     """Copy the database of a driver's connection, whose transaction it leaves alone.
 
     Nothing that happens to the copy reaches the host: no lock, no index.

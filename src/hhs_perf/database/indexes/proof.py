@@ -108,7 +108,7 @@ def prove_on_copy(
     copy: sqlite3.Connection,
     dialect: Dialect,
     sql: str,
-    parameters: Any,  # noqa: ANN401 - the driver's
+    parameters: Any,
     choices: Sequence[Choice],
     clock: Clock,
 ) -> Proof:
@@ -135,7 +135,7 @@ def prove_on_copy(
     return Proof(used=used, gain=(before + 1) / (after + 1))
 
 
-def _work(copy: sqlite3.Connection, sql: str, given: Any, clock: Clock) -> int:  # noqa: ANN401 - the driver's
+def _work(copy: sqlite3.Connection, sql: str, given: Any, clock: Clock) -> int:
     """Count the instructions that SQLite runs until the last row, in tens; undo what they did."""
     tens = 0
     until = clock.monotonic() + _LONGEST_RUN

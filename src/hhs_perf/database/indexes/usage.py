@@ -117,7 +117,7 @@ def _on_postgresql(connection: Connection) -> list[ListedIndex]:
     return [_listed(row) for row in rows_of(connection, _INDEXES)]
 
 
-def _listed(row: Any) -> ListedIndex:  # noqa: ANN401 - a row of `_INDEXES`
+def _listed(row: Any) -> ListedIndex:
     keys: Sequence[str] = row.key_list.split()
     parts = zip(
         keys[: row.key_count],

@@ -77,21 +77,14 @@ def refresh_advice(state: InstanceState[Any], props: frozenset[str] | None) -> t
     mapper = state.mapper
     name = mapper.class_.__name__
     if not props:
-        return (
-            f"select({name}) with populate_existing() refreshes all of them in one query, in "
-            "place of session.refresh() for each",
-            name,
-        )
+        advice = f"select({name}) with populate_existing(), one query for all that is refreshed"
+        return advice, name
     about = f"{name}.{_listed(props)}"
     base = mapper.inherits
     if base is not None and not props & {attr.key for attr in base.column_attrs}:
         return f"selectin_polymorphic({_root(mapper).class_.__name__}, [{name}])", about
     if props & state.expired_attributes:
-        return (
-            "Session(expire_on_commit=False), or one select() that loads them all again after "
-            "the commit",
-            about,
-        )
+        return "Session(expire_on_commit=False), or one select() after the commit", about
     chosen = _chosen(state.load_options)
     steps = [step for step in state.load_path.path if isinstance(step, MapperProperty)]
     above = "".join(

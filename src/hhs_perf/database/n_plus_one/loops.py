@@ -9,7 +9,7 @@ from ..lines import application_stack
 from .findings import Finding, loop_advice
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from ..lines import Stack
     from ..seen.shapes import Shape
@@ -44,13 +44,13 @@ class Loop:
     Neither is what reads a batch at a time on purpose, as it has an IN list, an OFFSET or the key
     of the last row that moves from turn to turn; nor what asks the same again, as polling does.
 
-    Its watch adds the seconds of each turn to `waiting`, by `take`, and calls `turn` when there are
-    `look_in` of them, or while `batched_by` is not empty. All else is guarded by the watch's lock.
+    The seconds of each turn are added to `waiting`, and `turn` is called when there are `look_in` of
+    them. All else is guarded by the watch's lock.
     """
 
     __slots__ = (
-        "_batch", "_count", "_look_at", "_looked_at", "_places", "_seconds", "_shape", "_told",
-        "_values", "_varies", "batched_by", "look_in", "take", "waiting",
+        "_batch", "_batched_by", "_count", "_look_at", "_looked_at", "_places", "_seconds", "_shape",
+        "_told", "_values", "_varies", "look_in", "waiting",
     )  # fmt: skip
 
     def __init__(self, shape: Shape) -> None:
@@ -65,10 +65,10 @@ class Loop:
         self._looked_at = 0
         # The first is at no loop yet.
         self._look_at: float = 2
-        self.look_in: float = 2
-        self.batched_by = shape.batched_by
+        self._batched_by = shape.batched_by
         self.waiting: list[float] = []
-        self.take: Callable[[float], None] = self.waiting.append
+        self.look_in: float
+        self._plan_look()
 
     def turn(self, context: Any) -> Stack | None:
         """Look at the turn that was taken last; give the place of the finding that it completes."""
@@ -98,7 +98,12 @@ class Loop:
         self._seconds += sum(waiting[:n])
         del waiting[:n]
         self._count += n
-        self.look_in = min(self._look_at - self._count, _MOST_WAITING)
+        self._plan_look()
+
+    def _plan_look(self) -> None:
+        # Each set of parameters is looked at while it may be a batch.
+        left = 0 if self._batched_by else self._look_at - self._count
+        self.look_in = min(left, _MOST_WAITING)
 
     def _plan(self, n: int) -> None:
         if n >= _EXACT_TURNS:
@@ -107,7 +112,7 @@ class Loop:
             self._look_at = n + 1
         else:
             self._look_at = n + _STEP
-        self.look_in = min(self._look_at - n, _MOST_WAITING)
+        self._plan_look()
 
     def findings(self) -> Iterator[Finding]:
         """Give what was found so far; `fold` before."""
@@ -131,7 +136,7 @@ class Loop:
             self._varies = True
 
     def _reads_batches(self, context: Any, *, is_first: bool) -> bool:
-        names = self.batched_by
+        names = self._batched_by
         if not names:
             return False
         # An expanding parameter `ids` has become `ids_1`, `ids_2`, …
@@ -147,9 +152,9 @@ class Loop:
             self._batch = batch
         if batch == self._batch:
             return False
-        self.batched_by = ()
+        self._batched_by = ()
         self._look_at = inf
-        self.look_in = _MOST_WAITING
+        self._plan_look()
         self._places.clear()
         return True
 

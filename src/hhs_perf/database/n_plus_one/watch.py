@@ -71,7 +71,8 @@ class Watch:
         # Guards the dictionaries; reentrant, as a finalizer may run a query.
         self._lock = RLock()
         self._groups: dict[tuple[Any, object, object], _Group] = {}
-        self._loops: dict[str, Loop] = {}
+        # The listener adds the seconds of a turn without it, which would cost more than all else.
+        self.loops: dict[str, Loop] = {}
         self._refreshed: dict[object, object] = {}
         self._above: dict[tuple[Any, ...], tuple[Any, ...]] = {}
 
@@ -79,17 +80,11 @@ class Watch:
         """Take a query that was executed; raises NPlusOneError where that was asked for."""
         role = shape.role
         if role == "read":
-            loop = self._loops.get(shape.key) or self._loop(shape)
-            if loop is None:
-                return
-            # Most queries come by here and go no further: written out and without the lock, since
-            # these would cost more than all else.
-            loop.take(seconds)
-            if len(loop.waiting) >= loop.look_in or loop.batched_by:
-                with self._lock:
-                    stack = loop.turn(context)
-                if stack is not None and self._on_found != "record":
-                    self._tell(loop.finding(stack))
+            loop = self.loops.get(shape.key) or self._loop(shape)
+            if loop is not None:
+                loop.waiting.append(seconds)
+                if len(loop.waiting) >= loop.look_in:
+                    self.look(loop, context)
         elif role == "loader":
             options = context.execution_options.get("_sa_orm_load_options")
             state = getattr(options, "_lazy_loaded_from", None)
@@ -101,6 +96,13 @@ class Watch:
             if state is not None:
                 props = context.compiled.compile_state.compile_options._only_load_props  # noqa: SLF001 - nothing public says it
                 self._refresh(shape, state, props, seconds)
+
+    def look(self, loop: Loop, context: Any) -> None:
+        """Look at the latest turn of a loop; raises NPlusOneError where that was asked for."""
+        with self._lock:
+            stack = loop.turn(context)
+        if stack is not None and self._on_found != "record":
+            self._tell(loop.finding(stack))
 
     def lazy_load(self, shape: Shape, parent: object, advice: tuple[str, str]) -> None:
         """Take a lazy load that the public API told of."""
@@ -161,9 +163,9 @@ class Watch:
 
     def _loop(self, shape: Shape) -> Loop | None:
         with self._lock:
-            held = self._loops.get(shape.key)
-            if held is None and len(self._loops) < _MOST_GROUPS:
-                held = self._loops[shape.key] = Loop(shape)
+            held = self.loops.get(shape.key)
+            if held is None and len(self.loops) < _MOST_GROUPS:
+                held = self.loops[shape.key] = Loop(shape)
             return held
 
     def _tell(self, found: Finding) -> None:
@@ -178,7 +180,7 @@ class Watch:
         """Give what was found so far, the dearest first."""
         with self._lock:
             found = [_finding_of(group) for group in self._groups.values() if group.is_finding]
-            for loop in self._loops.values():
+            for loop in self.loops.values():
                 loop.fold()
                 found += loop.findings()
         return tuple(sorted(_merged(found), key=lambda each: -each.seconds))

@@ -56,11 +56,11 @@ def partition_filter(
         )
 
     def include(  # the arguments are Alembic's
-        target: Any,  # noqa: ANN401
+        target: Any,
         name: str | None,
         kind: str,
         reflected: bool,  # noqa: FBT001
-        compare_to: Any,  # noqa: ANN401
+        compare_to: Any,
     ) -> bool:
         nonlocal asked
         if kind == "table" and reflected and compare_to is None and name is not None:

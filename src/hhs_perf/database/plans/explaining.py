@@ -171,7 +171,7 @@ def _explain_shared(engine: Engine, sql: str, parameters: object) -> Plan | NoPl
         cursor.close()
 
 
-def shared_connection(engine: Engine) -> Any:  # noqa: ANN401 - a connection of whatever driver
+def shared_connection(engine: Engine) -> Any:
     """Give the DBAPI connection of a database in memory, None where this thread has none.
 
     It is not checked out: its return would roll back what the host has begun on it.

@@ -47,7 +47,7 @@ class RoutingSession(Session):
 
     def get_bind(
         self,
-        mapper: Any = None,  # noqa: ANN401 - its type is private
+        mapper: Any = None,
         *,
         clause: ClauseElement | None = None,
         bind: Engine | Connection | None = None,

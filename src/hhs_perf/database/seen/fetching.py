@@ -117,7 +117,7 @@ class TimedFetch(Fetch, _cursor.CursorFetchStrategy):
         super().yield_per(result, dbapi_cursor, num)
         result.cursor_strategy = TimedStream(self, result.cursor_strategy)
 
-    def soft_close(self, result: Any, dbapi_cursor: Any) -> None:
+    def soft_close(self, result: Any, dbapi_cursor: Any) -> None:  # noqa: ARG002 - SQLAlchemy's signature
         """Tell the end."""
         result.cursor_strategy = _CLOSED
         tell = self.tell

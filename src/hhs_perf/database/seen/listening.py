@@ -10,8 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import event
-from sqlalchemy.engine.interfaces import Dialect
-from sqlalchemy.engine.interfaces import ExecuteStyle
+from sqlalchemy.engine.interfaces import Dialect, ExecuteStyle
 
 from ..._scope import current as current_request
 from ..lines import application_line
@@ -125,10 +124,7 @@ def _functions(  # noqa: C901, PLR0915 - one closure over what every query needs
                 fetching
                 and is_its_own
                 and (strategy is DEFAULT_FETCH or isinstance(strategy, Fetch))
-                and (
-                    shape.has_rows
-                    or (shape.has_rows is None and cursor.description is not None)
-                )
+                and (shape.has_rows or (shape.has_rows is None and cursor.description is not None))
                 and context.execute_style is ExecuteStyle.EXECUTE
             ):
                 # Not the context itself: it holds the strategy, and neither would be freed in time.
@@ -237,8 +233,16 @@ def _functions(  # noqa: C901, PLR0915 - one closure over what every query needs
                 seen.append(statement)
                 if len(seen) >= FOLD_AT:
                     scope.counts()
-                if full and scope.watch is not None:
-                    scope.watch.taken(shape, context, execute)
+                watch = scope.watch
+                if full and watch is not None:
+                    loop = watch.loops.get(shape.key)
+                    if loop is None:
+                        watch.taken(shape, context, execute)
+                    else:
+                        waiting = loop.waiting
+                        waiting.append(execute)
+                        if len(waiting) >= loop.look_in:
+                            watch.look(loop, context)
         except MEANT:
             raise
         except Exception as error:  # noqa: BLE001 - a named border: seeing a query

@@ -74,8 +74,8 @@ class Seer:
         upon what SQLAlchemy compiled, where the next execution finds it.
         """
         shape = self.shapes.of(context, sql)
-        # SQLAlchemy asks the server of a new engine who it is, within the pool's `connect` event, to
-        # which nobody may begin to listen meanwhile: no query of the application's.
+        # SQLAlchemy asks the server of a new engine who it is within the pool's `connect` event,
+        # to which nobody may begin to listen meanwhile: no query of the application's.
         if shape.role == "own" or not getattr(context.root_connection, "_allow_autobegin", True):
             return None
         self._meet(context.root_connection.engine)
@@ -111,9 +111,7 @@ class Seer:
 
         return fetched
 
-    def failed(
-        self, context: Any, sql: str, parameters: Any, began: float, execute: float
-    ) -> None:
+    def failed(self, context: Any, sql: str, parameters: Any, began: float, execute: float) -> None:
         """Take an execution that raised."""
         found = self.recognised(context, sql)
         if found is None:

@@ -161,7 +161,7 @@ def _role_of_text(masked: str) -> Role:
 
 
 def _batched_by(compiled: Any) -> tuple[str, ...]:
-    """Name the parameters that say which of many rows are read: IN lists, OFFSET, a key and LIMIT."""
+    """Name the parameters that say which rows are read: IN lists, OFFSET, a key before a LIMIT."""
     binds = getattr(compiled, "binds", None) or {}
     names = getattr(compiled, "bind_names", None) or {}
     statement = getattr(compiled, "statement", None)

@@ -459,9 +459,7 @@ def test_report_can_be_written_as_json(engine: Engine, watched: Watched) -> None
     assert "PoolReport" in msgspec.json.schema_components([PoolReport])[1]
 
 
-def test_a_report_leaves_the_path_of_a_checkout_as_it_was(
-    engine: Engine, watched: Watched
-) -> None:
+def test_a_report_leaves_the_path_of_a_checkout_as_it_was(engine: Engine, watched: Watched) -> None:
     """Reading changes nothing; the tick looks up lines while one is held too long, then no more."""
     ledger = ledger_of(engine.pool)
     before = ledger.look_from, ledger.quiet_to
