@@ -213,4 +213,3 @@ class AsyncTurns:
     def close(self) -> None:
         """Close the connections."""
         self._loop.run_until_complete(self.engine.dispose())
-

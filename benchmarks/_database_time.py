@@ -53,7 +53,9 @@ class _Connection(sqlite3.Connection):
 
 def _engine(driver: str, url: str) -> Engine:
     given = (
-        {"factory": _Connection} if driver == "sqlite" else {"cursor_factory": _timed(psycopg.Cursor)}
+        {"factory": _Connection}
+        if driver == "sqlite"
+        else {"cursor_factory": _timed(psycopg.Cursor)}
     )
     return sqlalchemy.create_engine(url, connect_args=given)
 
@@ -149,7 +151,9 @@ def _sentry(driver: str, url: str) -> float:
         spans = [
             each
             for each in transaction._span_recorder.spans  # noqa: SLF001 - what it would send
-            if each.op == "db" and "LIMIT" not in each.description and "FROM bench" in each.description
+            if each.op == "db"
+            and "LIMIT" not in each.description
+            and "FROM bench" in each.description
         ]
     assert len(spans) == 1
     return (spans[0].timestamp - spans[0].start_timestamp).total_seconds()

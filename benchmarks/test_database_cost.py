@@ -26,9 +26,9 @@ from benchmarks._database import (
     monitor,
 )
 from benchmarks._database_peers import (
-    QUERY_PEERS,
     ELASTIC,
     OTEL,
+    QUERY_PEERS,
     SENTRY,
     PeerProcess,
 )
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from hhs_perf import Monitor
 
 PAIR: Final = "an empty pair of listeners"
-ROUNDS: Final = 60
+ROUNDS: Final = 40
 TIMING_BOUNDS: Final = {PAIR: 0.5, OTEL: 1 / 15}
 FULL_BOUNDS: Final = {PAIR: 1.0, OTEL: 0.1, SENTRY: 0.1, ELASTIC: 0.1}
 JUDGED: Final = ("core", "connect")
@@ -220,5 +220,3 @@ def _judge_share(bench: Bench, what: str, costs: dict[str, list[float]], queries
             )
         )
     bench.judge(*results)
-
-

@@ -31,7 +31,9 @@ NOTE: Final = (
 
 
 @pytest.fixture(scope="module", params=["SQLite", "PostgreSQL"])
-def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+def engine(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Engine]:
     """Yield an engine whose database is filled."""
     if request.param == "SQLite":
         path: Path = tmp_path_factory.mktemp("indexes") / "shop.db"

@@ -1,4 +1,4 @@
-"""Which N+1 queries are found, and where an alarm is false: ours and what else there is, in one run.
+"""Which N+1 queries are found, and which alarms are false: ours and the others, in one run.
 
 `asgi-profiler` looks at the very same executions. The rule that others go by, five equal statements
 in a request (fastapi-nplusone, Sentry without its minimum of time), is applied to them too.

@@ -178,8 +178,6 @@ def test_checkout(bench: Bench) -> None:
     added = [cost - least for cost, least in zip(costs["ours"], bare, strict=True)]
     share = paired_ratio(added, bare)
     results.append(
-        Result(
-            what=what, peer="the bare pool", unit="us", ours=ours, theirs=whole, ratio=share
-        )
+        Result(what=what, peer="the bare pool", unit="us", ours=ours, theirs=whole, ratio=share)
     )
     bench.judge(*results)

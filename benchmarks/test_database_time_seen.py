@@ -26,7 +26,11 @@ RUNS: Final = 3
 OURS: Final = "hhs_perf"
 MISSED: Final = 5.0
 ROOT: Final = Path(__file__).parent.parent
-DRIVERS: Final = {"sqlite": "SQLite", "psycopg": "PostgreSQL, psycopg", "asyncpg": "PostgreSQL, asyncpg"}
+DRIVERS: Final = {
+    "sqlite": "SQLite",
+    "psycopg": "PostgreSQL, psycopg",
+    "asyncpg": "PostgreSQL, asyncpg",
+}
 NOTE: Final = (
     f"Of the seconds that the driver's own cursor took to execute a select of {ROWS:,} rows and to"
     " fetch them, measured around it; contenders in processes of their own, in turns. asyncpg has"

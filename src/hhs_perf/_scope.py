@@ -24,10 +24,9 @@ class RequestScope:
     `at_response_start` are called once, with the mutable list of response headers as
     `(name, value)` pairs of str, just before the first byte leaves. `streaming` set before that
     says that the response is a stream without end, judged to its first byte. Functions added to
-    `at_end` are called once, with the scope, when the request is over; `queries` belongs to the
-    database part. `source` is what
-    the server handed over, a WSGI environ or an ASGI scope; it is let go when the request ends
-    and `is_open` turns False.
+    `at_end` are called once, with the scope, when the request is over; `queries` and `written`
+    belong to the database part. `source` is what the server handed over, a WSGI environ or an ASGI
+    scope; it is let go when the request ends and `is_open` turns False.
     """
 
     __slots__ = (
@@ -41,6 +40,7 @@ class RequestScope:
         "source",
         "started",
         "streaming",
+        "written",
     )
 
     def __init__(self, method: str, started: float, source: object = None) -> None:
@@ -54,6 +54,7 @@ class RequestScope:
         self.at_response_start: list[Callable[[list[tuple[str, str]]], None]] | None = None
         self.at_end: list[Callable[[RequestScope], None]] | None = None
         self.queries: Any = None
+        self.written: Any = None
 
     def runs_query(self) -> None:
         """Say that a database was asked: the kind is `database` unless somebody says otherwise."""

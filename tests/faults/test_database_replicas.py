@@ -10,6 +10,7 @@ from collections import Counter
 
 import pytest
 from sqlalchemy import create_engine, func, insert, select
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -94,6 +95,8 @@ class Load:
                     where = session.scalar(IN_RECOVERY)
                     if number == 0:
                         session.execute(insert(Note).values(id=time.monotonic_ns() % 2**31))
+                    for _ in range(3 * number):
+                        session.scalar(select(func.count()).select_from(Note))
                     session.commit()
                 self.seen[where] += 1
             except Exception as exc:
@@ -130,6 +133,23 @@ def test_a_replica_killed_and_restarted_under_load_costs_no_error(engines, frail
     assert {each.reason for each in report.fallbacks} >= {"down"}
 
 
+def test_a_replica_killed_between_two_reads_costs_an_error_only_if_they_are_isolated(
+    engines, frail_standby
+):
+    isolated = engines[1].execution_options(isolation_level="REPEATABLE READ")
+    with watched(engines) as router, watched([engines[0], isolated]) as strict:
+        with RoutingSession(router=router) as loose, RoutingSession(router=strict) as session:
+            assert [each.scalar(IN_RECOVERY) for each in (loose, session)] == [True, True]
+            frail_standby.kill()
+            assert loose.scalar(IN_RECOVERY) is False
+            loose.add(Note(id=1))
+            loose.commit()
+            with pytest.raises(OperationalError):
+                session.scalar(IN_RECOVERY)
+            session.rollback()
+            assert session.scalar(IN_RECOVERY) is False
+
+
 @pytest.mark.soak
 def test_a_replica_killed_again_and_again_costs_no_error(engines, frail_standby):
     with watched(engines) as router, Load(router) as load:
@@ -158,7 +178,10 @@ async def test_a_replica_killed_costs_asynchronous_sessions_no_error(engines, fr
                 return seen
 
         assert [await where() for _ in range(20)] == [True] * 20
-        frail_standby.kill()
+        async with sessions() as session:
+            assert await session.scalar(IN_RECOVERY) is True
+            frail_standby.kill()
+            assert await session.scalar(IN_RECOVERY) is False
         assert [await where() for _ in range(20)] == [False] * 20
         assert router.report().replicas[0].state == "down"
     for engine in made:

@@ -27,7 +27,7 @@ from sqlalchemy.pool import NullPool
 
 from benchmarks.index_scenarios import SCENARIOS, events, fill, users
 from hhs_perf._faults import Faults
-from hhs_perf.database.indexes import IndexAdvisor
+from hhs_perf.database.indexes import IndexAdvisor, usage
 from hhs_perf.database.indexes.gate import Choice
 from hhs_perf.database.indexes.proof import OutOfTimeError, prove_on_postgresql
 from hhs_perf.database.marks import OURS
@@ -194,7 +194,7 @@ import os, signal, sys
 from sqlalchemy import create_engine, event, select
 from benchmarks.index_scenarios import events
 from hhs_perf._faults import Faults
-from hhs_perf.database.indexes import IndexAdvisor
+from hhs_perf.database.indexes import IndexAdvisor, usage
 from tests.slow_statements import slow_statement
 
 engine = create_engine(sys.argv[1])
@@ -343,7 +343,7 @@ def test_invalid_indexes_cover_nothing(pg_database, advisor):
     pg_database.say("CREATE TABLE a (id int PRIMARY KEY)")
     pg_database.say("CREATE TABLE b (id int PRIMARY KEY, a_id int REFERENCES a)")
     pg_database.say("INSERT INTO a VALUES (1)")
-    pg_database.say("INSERT INTO b VALUES (1, 1), (2, 1)")
+    pg_database.say("INSERT INTO b SELECT i, 1 FROM generate_series(1, 2000) i")
     with pytest.raises(psycopg.errors.UniqueViolation):
         pg_database.say("CREATE UNIQUE INDEX CONCURRENTLY ix_b ON b (a_id)")
     engine = create_engine(pg_database.url())
@@ -356,7 +356,7 @@ def test_invalid_indexes_cover_nothing(pg_database, advisor):
     engine.dispose()
 
 
-def test_unused_duplicate_and_redundant_indexes(pg_database, advisor):
+def test_unused_duplicate_and_redundant_indexes(pg_database, advisor, monkeypatch):
     """With sizes, since when, and only those that no reader can miss."""
     for sql in (
         "CREATE TABLE t (id int PRIMARY KEY, a text, b text, c text UNIQUE)",
@@ -372,6 +372,12 @@ def test_unused_duplicate_and_redundant_indexes(pg_database, advisor):
     ):
         pg_database.say(sql)
     engine = create_engine(pg_database.url())
+    young = advisor.find(engine, prove=False)
+    assert {one.kind for one in young.waste} == {"duplicate", "redundant"}
+    [said] = [note for note in young.notes if "were not read" in note]
+    assert said.startswith("4 indexes were not read, but reads were counted for 0.0 days only")
+    assert not [note for note in young.notes if "replica" in note]
+    monkeypatch.setattr(usage, "YOUNG", 0.0)
     report = advisor.find(engine, prove=False)
     found = {(one.name, one.kind, one.other) for one in report.waste}
     assert found == {
@@ -384,11 +390,80 @@ def test_unused_duplicate_and_redundant_indexes(pg_database, advisor):
         ("ix_hash", "unused", None),
     }
     assert all(one.size > 0 and one.schema == "public" for one in report.waste)
-    assert any("days only" in note for note in report.notes)
+    for one in report.waste:
+        if one.kind == "unused":
+            assert one.scans == 0
+            assert 0 <= one.counted_for < 3600
+            assert one.since
+        else:
+            assert one.shared == 1
     for one in report.waste:
         pg_database.say(one.sql)
     # Only what stood in for them is left, and nobody has used that either.
     assert [one.name for one in advisor.find(engine, prove=False).waste] == ["ix_a_b"]
+    engine.dispose()
+
+
+WIDE = Table(
+    "wide",
+    MetaData(),
+    Column("id", Integer, primary_key=True),
+    Column("body", String),
+    Column("rare", String),
+)
+
+
+@pytest.fixture
+def wide(pg_database):
+    """A table whose `body` is 6 KB, and stays so when compressed, and `rare` only once."""
+    pg_database.say("CREATE TABLE wide (id int PRIMARY KEY, body text, rare text)")
+    random = "(SELECT string_agg(md5(i || '-' || k), '') FROM generate_series(1, 200) k)"
+    pg_database.say(
+        f"INSERT INTO wide SELECT i, {random}, CASE i WHEN 77 THEN {random} ELSE 'r' || i END"
+        " FROM generate_series(1, 1500) i"
+    )
+    pg_database.say("ANALYZE wide")
+    made = create_engine(pg_database.url())
+    yield made
+    made.dispose()
+
+
+@pytest.mark.parametrize("column", ["body", "rare"])
+def test_an_index_that_cannot_be_built_is_not_advised(wide, advisor, column):
+    """In development the trial tells, in production the size of the values."""
+    slow = slow_statement(wide, select(WIDE.c.id).where(WIDE.c[column] == "q"))
+    tried = advisor.find(wide, [slow], prove=True)
+    assert tried.advice == ()
+    on = f"an index on wide ({column}) is not advised"
+    assert f"a statement: {on}, its trial failed: ProgramLimitExceeded (54000)" in tried.notes
+    untried = advisor.find(wide, [slow], prove=False)
+    assert untried.advice == ()
+    [said] = [note for note in untried.notes if on in note]
+    assert "bytes" in said
+
+
+def test_beside_an_index_that_cannot_be_built_the_other_is_proven(wide, advisor):
+    """One refusal says nothing of the other indexes that a statement asks for."""
+    with wide.begin() as connection:
+        fill(connection, ROWS)
+    statement = select(WIDE.c.id).where(
+        WIDE.c.body == "q", select(events.c.id).where(events.c.token == "token-5").exists()
+    )
+    report = advisor.find(wide, [slow_statement(wide, statement)], prove=True)
+    assert queries(report) == {TOKEN}
+    [advice] = [one for one in report.advice if one.kind == "query"]
+    assert advice.gain is not None
+    assert any("index on wide (body) is not advised" in note for note in report.notes)
+
+
+def test_a_small_table_that_was_never_analyzed_is_counted(pg_database, advisor):
+    """The planner would guess thousands of rows for it."""
+    pg_database.say("CREATE TABLE a (id int PRIMARY KEY)")
+    pg_database.say("CREATE TABLE b (id int PRIMARY KEY, a_id int REFERENCES a)")
+    engine = create_engine(pg_database.url())
+    report = advisor.find(engine, prove=False)
+    assert report.advice == ()
+    assert "b (a_id) is a foreign key without an index, but b is small: 0 rows" in report.notes
     engine.dispose()
 
 
@@ -418,7 +493,7 @@ def test_a_replica_is_advised_without_proof(standby):
     report = IndexAdvisor(faults=faults).find(replica, [slow], prove=True)
     assert queries(report) == {("c", ("p_id",))}
     assert report.advice[0].proof.startswith("not proven")
-    assert any("this is a replica" in note for note in report.notes)
+    assert any("reads were counted for" in note for note in report.notes)
     assert faults.counts == {}
     replica.dispose()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 
 import pytest
@@ -24,6 +25,7 @@ from tests.servers import wait_until
 
 PAIRS = 200
 IN_RECOVERY = select(func.pg_is_in_recovery())
+MODE = select(func.current_setting("transaction_read_only"))
 
 
 class Base(DeclarativeBase):
@@ -298,16 +300,97 @@ def test_within_read_only_the_server_refuses_what_writes_unseen(engines):
         session.commit()
 
 
+def test_read_only_leaves_nothing_behind_on_the_connections(engines):
+    """psycopg was told to write on a standby, once a read-only transaction had ended there."""
+    with watched(engines) as router, RoutingSession(router=router) as session:
+        for _ in range(3):
+            with read_only():
+                assert session.scalar(IN_RECOVERY) is True
+                session.commit()
+            assert session.scalar(IN_RECOVERY) is True
+            session.commit()
+            with primary(), read_only():
+                assert session.scalar(MODE) == "on"
+                session.commit()
+            with primary():
+                assert session.scalar(MODE) == "off"
+                session.commit()
+        assert router.faults.counts == {}
+
+
+def test_a_write_behind_a_read_only_part_on_the_primary_takes_no_second_connection(
+    standby, database
+):
+    engine = create_engine(database.url("psycopg"), pool_size=1, max_overflow=0, pool_timeout=1)
+    replica = create_engine(standby.replica.url("psycopg", database))
+    writes = {
+        3: lambda session: session.add(Note(id=3)),
+        4: lambda session: session.execute(insert(Note).values(id=4)),
+        5: lambda session: session.connection().execute(insert(Note).values(id=5)),
+        7: lambda session: session.scalar(select(func.sly())),
+    }
+    with watched([engine, replica]) as router, RoutingSession(router=router) as session:
+        for write in writes.values():
+            router.remember(None)
+            with primary(), read_only():
+                assert session.scalar(MODE) == "on"
+            assert session.scalar(MODE) == "on"
+            write(session)
+            session.commit()
+            assert router.token() is not None
+            assert session.scalar(select(func.count()).select_from(Note)) > 0
+            session.commit()
+        with primary(), read_only(), session.begin_nested():
+            session.scalar(MODE)
+        with session.begin_nested():
+            session.add(Note(id=6))
+        session.commit()
+        notes = set(session.scalars(select(Note.id)))
+        assert notes == {*writes, 6}
+    engine.dispose()
+    replica.dispose()
+
+
+@pytest.mark.parametrize("why", ["pinned", "lag", "own writes"])
+def test_what_a_function_wrote_on_the_primary_is_read_back(engines, standby, why):
+    with watched(engines) as router, RoutingSession(router=router) as session:
+        standby.pause()
+        if why == "own writes":
+            session.add(Note(id=1))
+            session.commit()
+            written = router.token()
+        elif why == "lag":
+            router._watches[0].refusal = lambda *_: "lag"
+        with primary() if why == "pinned" else contextlib.nullcontext():
+            assert session.scalar(select(func.sly())) == 7
+            session.commit()
+        if why == "lag":
+            del router._watches[0].refusal
+        assert session.scalar(select(Note.id).where(Note.id == 7)) == 7
+        if why == "own writes":
+            assert router.token() != written
+
+
+async def test_read_only_leaves_nothing_behind_on_asynchronous_connections(async_engines):
+    with watched(async_engines) as router:
+        async with async_routing_sessionmaker(router)() as session:
+            for _ in range(3):
+                async with read_only():
+                    assert await session.scalar(IN_RECOVERY) is True
+                    await session.commit()
+                assert await session.scalar(IN_RECOVERY) is True
+                await session.commit()
+
+
 async def test_within_read_only_asynchronous_transactions_are_read_only_too(async_engines):
     with watched(async_engines) as router:
         sessions = async_routing_sessionmaker(router)
         async with read_only(), sessions() as session:
             where = await session.execute(select(func.pg_is_in_recovery()))
             assert where.scalar_one() is True
-            mode = select(func.current_setting("transaction_read_only"))
-            assert await session.scalar(mode) == "on"
+            assert await session.scalar(MODE) == "on"
         async with primary(), read_only(), sessions() as session:
-            assert await session.scalar(mode) == "on"
+            assert await session.scalar(MODE) == "on"
         async with sessions() as session:
             session.add(Note(id=1))
             await session.commit()

@@ -48,7 +48,12 @@ def needless(report: DatabaseReport) -> Iterator[Advice]:
                 about=each.table,
                 setting=each.sql,
                 text=f"Drop the index {each.name} of {each.table}: {each.reason.rstrip('.')}.",
-                evidence=(*known("size in bytes", each.size),),
+                evidence=(
+                    *known("size in bytes", each.size),
+                    *known("columns in common", each.shared),
+                    *known("reads", each.scans),
+                    *known("counted for", each.counted_for, "s"),
+                ),
             )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from contextvars import ContextVar
 from threading import RLock
-from typing import TYPE_CHECKING, Final, Literal, Self
+from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 from .n_plus_one.watch import Watch
 from .profile import MOST_QUERIES
@@ -64,6 +64,8 @@ class QueryScope:
         # Guards _counts.
         self._lock = RLock()
         self._counts: Counter[Statement] = Counter()
+        # Belongs to the routers of replicas: their commits in the block.
+        self.written: Any = None
         # Executions not counted yet; the listener appends to it, and calls `counts` when long.
         self.seen: list[Statement] = []
 

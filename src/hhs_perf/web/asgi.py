@@ -138,6 +138,7 @@ class _Request(RequestScope):
         self.at_response_start = None
         self.at_end = None
         self.queries = None
+        self.written = None
         self._recorder = recorder
         self._disconnects = disconnects
         self._send = send

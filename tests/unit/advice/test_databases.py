@@ -204,7 +204,13 @@ def test_missing_and_needless_indexes_carry_their_lines_to_copy() -> None:
         sql="CREATE INDEX",
     )
     waste = IndexWaste(
-        table="person", name="old", kind="unused", reason="no reader", sql="DROP INDEX old"
+        table="person",
+        name="old",
+        kind="unused",
+        scans=0,
+        counted_for=864_000.0,
+        reason="no reader",
+        sql="DROP INDEX old",
     )
     found = advise(report(indexes=(IndexReport(database="d", advice=(missing,), waste=(waste,)),)))
     assert [each.rule for each in found] == ["missing-index", "needless-index"]
@@ -212,6 +218,7 @@ def test_missing_and_needless_indexes_carry_their_lines_to_copy() -> None:
     assert "12 times cheaper" in found[0].text
     assert figures(found[0])["gain"] == 12.0
     assert found[1].setting == "DROP INDEX old"
+    assert figures(found[1]) == {"reads": 0, "counted for": 864_000.0}
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import create_engine
 from sqlalchemy.pool import StaticPool
 
+from ..marks import OWN_POOL
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -68,4 +70,6 @@ def copied(driver: Any, clock: Clock, *, patience: float = 2.0) -> Iterator[sqli
 
 def engine_on(copy: sqlite3.Connection) -> Engine:
     """Make an engine whose one connection is the copy; it is closed with the copy."""
-    return create_engine("sqlite://", creator=lambda: copy, poolclass=StaticPool)
+    engine = create_engine("sqlite://", creator=lambda: copy, poolclass=StaticPool)
+    setattr(engine.pool, OWN_POOL, True)
+    return engine

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["FEWEST_ROWS", "Choice", "choose", "is_scanned"]
 
 FEWEST_ROWS: Final = 1000
+"""Rows that a table must have for an index to be advised."""
 _FEWEST_VALUES: Final = 20
 _LARGEST_SHARE: Final = 0.1
 _RARE_SHARE: Final = 0.01

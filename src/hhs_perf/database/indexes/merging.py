@@ -63,14 +63,12 @@ class Wish:
         )
 
     @classmethod
-    def of_key(cls, key: ForeignKey, rows: float | None, *, is_small: bool) -> Self:
+    def of_key(cls, key: ForeignKey, rows: float | None) -> Self:
         """Make the wish of a foreign key."""
         reason = (
             f"a foreign key to {key.target} without an index: each delete there, and each join"
             " from there, reads the whole table"
         )
-        if is_small:
-            reason += f"; it has only {rows:,.0f} rows so far"
         return cls(
             table=key.table, schema=key.schema, columns=key.columns, reason=reason, rows=rows
         )

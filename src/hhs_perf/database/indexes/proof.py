@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
@@ -15,14 +16,21 @@ from .migration import create_sql
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from sqlalchemy.engine import Connection, Dialect, Engine
 
     from ..._clock import Clock
     from .gate import Choice
 
-__all__ = ["LEAST_GAIN", "OutOfTimeError", "Proof", "prove_on_copy", "prove_on_postgresql"]
+__all__ = [
+    "LEAST_GAIN",
+    "OutOfTimeError",
+    "Proof",
+    "RefusedError",
+    "prove_on_copy",
+    "prove_on_postgresql",
+]
 
 LEAST_GAIN: Final = 1.3
 """How many times cheaper a statement must become for an index to be advised."""
@@ -44,6 +52,14 @@ class OutOfTimeError(Exception):
     """The time for a proof was over before all of its indexes were built."""
 
 
+class RefusedError(Exception):
+    """The database did not build the index of `choice`; the cause says why."""
+
+    def __init__(self, choice: Choice) -> None:
+        super().__init__("an index was refused")
+        self.choice = choice
+
+
 def prove_on_postgresql(
     engine: Engine,
     sql: str,
@@ -58,7 +74,8 @@ def prove_on_postgresql(
     On a connection of our own, which waits a fifth of a second for a lock. The whole transaction
     takes `timeout` seconds at most, for each statement of it gets what the earlier ones left.
     Until the rollback the tables take no writes. Should this process die meanwhile, PostgreSQL
-    rolls back. Nothing is executed but CREATE INDEX; refusals travel, as does OutOfTimeError.
+    rolls back. Nothing is executed but CREATE INDEX; refusals travel, that of an index as
+    RefusedError, as does OutOfTimeError.
     """
     until = clock.monotonic() + timeout
     with own_engine(engine).connect() as connection:
@@ -71,7 +88,8 @@ def prove_on_postgresql(
             names = _named(choices)
             for name, choice in names.items():
                 _limit(connection, until - clock.monotonic())
-                connection.exec_driver_sql(OURS + _create(connection.dialect, name, choice))
+                with _refusable(choice):
+                    connection.exec_driver_sql(OURS + _create(connection.dialect, name, choice))
             _limit(connection, until - clock.monotonic())
             after = explain_on(connection, sql, parameters)
         finally:
@@ -79,6 +97,14 @@ def prove_on_postgresql(
     used = after.index_names()
     gain = before.cost / after.cost if before.cost and after.cost else 1.0
     return Proof(used=tuple(one for name, one in names.items() if name in used), gain=gain)
+
+
+@contextmanager
+def _refusable(choice: Choice) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        raise RefusedError(choice) from error
 
 
 def _named(choices: Sequence[Choice]) -> Mapping[str, Choice]:
@@ -116,7 +142,8 @@ def prove_on_copy(
 
     What is compared is the number of instructions of SQLite's virtual machine, which unlike a time
     is the same on an idle machine and on a busy one. Each run takes two seconds at most, and counts
-    as far as it came. SQLite's errors travel. The indexes are gone from the copy afterwards.
+    as far as it came. SQLite's errors travel, that of an index as RefusedError. The indexes are
+    gone from the copy afterwards.
     """
     given = parameters or ()
     copy.execute("SAVEPOINT hhs_perf_proof")
@@ -124,7 +151,8 @@ def prove_on_copy(
         before = _work(copy, sql, given, clock)
         names = _named(choices)
         for name, choice in names.items():
-            copy.execute(_create(dialect, name, choice))
+            with _refusable(choice):
+                copy.execute(_create(dialect, name, choice))
         plan = copy.execute(f"EXPLAIN QUERY PLAN {sql}", given).fetchall()
         after = _work(copy, sql, given, clock)
     finally:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from ..._clock import Clock
     from .gate import Choice
@@ -27,12 +27,14 @@ Key = tuple[object, ...]
 class Outcome:
     """How many times cheaper the statement became, and by which indexes; or why that is unknown.
 
-    `used` are places in the choices that were tried.
+    `used` are places in the choices that were tried, as are those `refused`, with the reason: the
+    database does not take such an index, and will not later.
     """
 
     used: frozenset[int] = frozenset()
     gain: float = 1.0
     failure: str | None = None
+    refused: Mapping[int, str] = attrs.field(factory=dict)
 
 
 class ProofBook:

@@ -44,9 +44,10 @@ class IndexAdvice:
 class IndexWaste:
     """An index that costs writes and room, and serves no reader.
 
-    `unused` ones were not read since `since` (RFC 3339, None where the server does not tell),
-    `duplicate` ones are alike another, `redundant` ones begin another: `other`. `size` is in bytes,
-    None where unknown.
+    `unused` ones were not read since `since` (RFC 3339), for the `counted_for` seconds that the
+    server counts. `duplicate` ones are alike another, `redundant` ones begin another: `other`, with
+    which they have `shared` columns in common. `scans` are the reads that were counted. All of
+    these, and `size` in bytes, are None where unknown, or of another kind.
     """
 
     table: str
@@ -54,7 +55,10 @@ class IndexWaste:
     name: str
     kind: Literal["unused", "duplicate", "redundant"]
     other: str | None = None
+    shared: int | None = None
     since: str | None = None
+    counted_for: float | None = None
+    scans: int | None = None
     size: int | None = None
     reason: str
     sql: str

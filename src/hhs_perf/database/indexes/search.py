@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,12 +19,21 @@ from .copies import NotCopiedError, copied
 from .existing import Catalogue
 from .gate import FEWEST_ROWS, Choice, choose, is_scanned
 from .merging import Wish, merge
-from .proof import LEAST_GAIN, OutOfTimeError, Proof, prove_on_copy, prove_on_postgresql
+from .passing import is_passing
+from .proof import (
+    LEAST_GAIN,
+    OutOfTimeError,
+    Proof,
+    RefusedError,
+    prove_on_copy,
+    prove_on_postgresql,
+)
 from .proofs import Outcome, key_of
 from .report import IndexReport, ServerFigures
 from .server_side import server_figures
 from .statistics import statistics_of
 from .usage import waste
+from .widths import Widths
 
 if TYPE_CHECKING:
     import sqlite3
@@ -72,10 +82,13 @@ class Search:
         self._name = name
         self._proofs = proofs
         self._notes = Notes()
+        self._refused: Counter[str] = Counter()
         self._server: list[ServerFigures] = []
         self._kept = ExitStack()
         self._copy: sqlite3.Connection | None = None
         self._is_postgresql = connection.dialect.name == "postgresql"
+        # SQLite's indexes take values of any length.
+        self._widths = Widths(connection, self._notes) if self._is_postgresql else None
 
     def report(self, slow: Sequence[SlowStatement]) -> IndexReport:
         """Look at everything, and put it together."""
@@ -94,6 +107,9 @@ class Search:
                 self._notes.add(f"{left} statements were not looked at: out of time")
                 break
             wishes.extend(self._look_at(statement))
+        for reason, count in self._refused.items():
+            said = "1 statement was" if count == 1 else f"{count} statements were"
+            self._notes.add(f"{said} not looked at: {reason}")
         keys = attempt(
             self._connection, self._notes, "foreign keys are", lambda: list(self._foreign_keys())
         )
@@ -125,7 +141,7 @@ class Search:
     def _wishes(self, slow: SlowStatement) -> Iterator[Wish]:
         refused = is_explainable(self._connection.dialect.name, slow.driver_sql)
         if refused is not None:
-            self._notes.add(f"{slow.key} was not looked at: {refused}")
+            self._refused[refused] += 1
             return
         ask = f"the plan of {slow.key} is"
         plan = attempt(
@@ -146,7 +162,7 @@ class Search:
             return
         if self._proofs is None:
             for choice in choices:
-                yield Wish.of(choice, slow, proof=_NOT_ASKED)
+                yield from self._unproven(slow, choice, _NOT_ASKED)
             return
         yield from self._proven(slow, choices, self._proofs)
 
@@ -198,23 +214,46 @@ class Search:
             outcome = self._outcome(slow, choices)
             proofs.keep(key, outcome)
         for place, choice in enumerate(choices):
-            if outcome.failure is not None:
-                yield Wish.of(choice, slow, proof=f"not proven: {outcome.failure}")
+            if place in outcome.refused:
+                why = f"its trial failed: {outcome.refused[place]}"
+                self._notes.add(_not_advised(slow, choice, why))
+            elif outcome.failure is not None:
+                yield from self._unproven(slow, choice, f"not proven: {outcome.failure}")
             elif place in outcome.used and outcome.gain >= LEAST_GAIN:
                 yield Wish.of(choice, slow, gain=outcome.gain)
             else:
-                on = f"{choice.table.name} ({', '.join(choice.columns)})"
-                self._notes.add(f"{slow.key} gains nothing from an index on {on}: it was tried")
+                self._notes.add(f"{slow.key} gains nothing from {_on(choice)}: it was tried")
+
+    def _unproven(self, slow: SlowStatement, choice: Choice, proof: str) -> Iterator[Wish]:
+        """Give the wish for what nobody tried, unless the values are too long for an index."""
+        why = self._widths.too_wide(choice) if self._widths is not None else None
+        if why is None:
+            yield Wish.of(choice, slow, proof=proof)
+        else:
+            self._notes.add(_not_advised(slow, choice, why))
 
     def _outcome(self, slow: SlowStatement, choices: list[Choice]) -> Outcome:
-        try:
-            proof = self._try(slow, choices)
-        except (NotCopiedError, OutOfTimeError) as error:
-            return Outcome(failure=str(error))
-        except Exception as error:  # noqa: BLE001 - whatever it is, the index is not proven
-            return Outcome(failure=tell(error))
-        used = frozenset(place for place, one in enumerate(choices) if one in proof.used)
-        return Outcome(used=used, gain=proof.gain)
+        """Try the choices, and where one is refused the others without it."""
+        refused: dict[int, str] = {}
+        while len(refused) < len(choices):
+            left = [one for place, one in enumerate(choices) if place not in refused]
+            try:
+                proof = self._try(slow, left)
+            except (NotCopiedError, OutOfTimeError) as error:
+                return Outcome(failure=str(error), refused=refused)
+            except RefusedError as error:
+                cause = error.__cause__ or error
+                if is_passing(cause):
+                    return Outcome(failure=tell(cause), refused=refused)
+                refused[choices.index(error.choice)] = tell(cause)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the index is not proven
+                if is_passing(error):
+                    return Outcome(failure=tell(error), refused=refused)
+                return Outcome(refused=dict.fromkeys(range(len(choices)), tell(error)) | refused)
+            else:
+                used = frozenset(place for place, one in enumerate(choices) if one in proof.used)
+                return Outcome(used=used, gain=proof.gain, refused=refused)
+        return Outcome(refused=refused)
 
     def _try(self, slow: SlowStatement, choices: list[Choice]) -> Proof:
         sql, parameters = slow.driver_sql, slow.parameters
@@ -234,4 +273,18 @@ class Search:
     def _foreign_keys(self) -> Iterator[Wish]:
         for key in self._catalogue.unindexed_foreign_keys(None):
             rows = self._catalogue.rows(key.table, key.schema, self._statistics)
-            yield Wish.of_key(key, rows, is_small=rows is not None and rows < FEWEST_ROWS)
+            if rows is None or rows >= FEWEST_ROWS:
+                yield Wish.of_key(key, rows)
+                continue
+            self._notes.add(
+                f"{key.table} ({', '.join(key.columns)}) is a foreign key without an index,"
+                f" but {key.table} is small: {rows:,.0f} rows"
+            )
+
+
+def _on(choice: Choice) -> str:
+    return f"an index on {choice.table.name} ({', '.join(choice.columns)})"
+
+
+def _not_advised(slow: SlowStatement, choice: Choice, why: str) -> str:
+    return f"{slow.key}: {_on(choice)} is not advised, {why}"

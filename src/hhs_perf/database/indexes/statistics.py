@@ -12,6 +12,7 @@ from ..asking import Ours, rows_of
 from ..names import for_text, quoted
 from ..plans import postgresql
 from .asking import attempt
+from .gate import FEWEST_ROWS
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
@@ -105,7 +106,17 @@ class PostgreSQLStatistics:
         if tuples >= 0:
             return float(tuples)
         self._notes.add(f"{path} was never analyzed: its figures are guesses of the planner")
+        # Of an empty table the planner takes it that it is about to be filled.
+        ask = f"whether {path} is small is"
+        few = attempt(self._connection, self._notes, ask, lambda: self._few(path))
+        if few is not None and few < FEWEST_ROWS:
+            return float(few)
         return self._planned(text(for_text(f"SELECT 1 FROM {path}")))  # noqa: S608 - quoted
+
+    def _few(self, path: str) -> int:
+        counted = f"SELECT count(*) FROM (SELECT 1 FROM {path} LIMIT {FEWEST_ROWS}) AS first_rows"  # noqa: S608 - quoted
+        [(rows,)] = rows_of(self._connection, for_text(counted))
+        return int(rows)
 
     def _planned(self, statement: ClauseElement) -> float | None:
         answer = self._connection.execute(Ours(statement, postgresql.PREFIX))

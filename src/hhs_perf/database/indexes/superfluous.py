@@ -57,6 +57,8 @@ def superfluous(dialect: Dialect, indexes: Iterable[ListedIndex]) -> Iterator[In
                 name=index.name,
                 kind="duplicate" if is_duplicate else "redundant",
                 other=other.name,
+                shared=len(index.parts),
+                scans=index.scans,
                 size=index.size,
                 reason=(
                     f"{other.name} is alike"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
+
+import attrs
 
 from ..asking import rows_of
 from ..names import for_text, quoted
@@ -19,10 +21,12 @@ if TYPE_CHECKING:
 
     from .asking import Notes
 
-__all__ = ["waste"]
+__all__ = ["YOUNG", "waste"]
 
-_DAY = 86_400.0
-_YOUNG = 7 * _DAY
+YOUNG: Final = 7 * 86_400.0
+"""Seconds for which reads must have been counted before an index is called unused."""
+
+_DAY: Final = 86_400.0
 
 _INDEXES = """
 SELECT n.nspname AS schema_name, t.relname AS table_name, c.relname AS index_name,
@@ -45,20 +49,36 @@ SELECT n.nspname AS schema_name, t.relname AS table_name, c.relname AS index_nam
  WHERE i.indisvalid AND n.nspname <> 'information_schema' AND left(n.nspname, 3) <> 'pg_'
  ORDER BY 1, 2, 3 LIMIT 2000
 """
-_SINCE = """
-SELECT coalesce(d.stats_reset, pg_postmaster_start_time()) AS since,
-       extract(epoch FROM now() - coalesce(d.stats_reset, pg_postmaster_start_time())) AS seconds,
-       pg_is_in_recovery() AS is_replica
-  FROM pg_stat_database d WHERE d.datname = current_database()
+# A database may be younger than its server; when it was made only its oldest file tells.
+_MADE = """
+SELECT (pg_stat_file('base/' || d.oid || '/PG_VERSION', true)).modification
+  FROM pg_database d WHERE d.datname = current_database()
 """
+_MAY_ASK = "SELECT has_function_privilege('pg_stat_file(text, boolean)', 'EXECUTE')"
+_SINCE = """
+SELECT s.since, extract(epoch FROM now() - s.since) AS seconds, pg_is_in_recovery() AS is_replica
+  FROM pg_stat_database d, greatest(
+         coalesce(d.stats_reset, pg_postmaster_start_time()), CAST(:made AS timestamptz)
+       ) AS s (since)
+ WHERE d.datname = current_database()
+"""
+
+
+@attrs.frozen(kw_only=True)
+class _Counting:
+    """Since when reads are counted, for how many seconds that is, and where."""
+
+    since: datetime
+    seconds: float
+    is_replica: bool
 
 
 def waste(connection: Connection, notes: Notes) -> tuple[IndexWaste, ...]:
     """Give the indexes that could go: superfluous ones, and on PostgreSQL unused ones too.
 
     Indexes of keys and constraints, unique ones, which are read when rows are written, and those
-    of partitions are never called unused. For how long the server has counted is noted, as is a
-    replica, which counts its own readers only.
+    of partitions are never called unused, nor is any before reads were counted for seven days:
+    that is noted. A replica, which counts its own readers only, is noted too.
     """
     is_sqlite = connection.dialect.name == "sqlite"
     list_all = _on_sqlite if is_sqlite else _on_postgresql
@@ -71,46 +91,55 @@ def waste(connection: Connection, notes: Notes) -> tuple[IndexWaste, ...]:
     unused = [one for one in listed if _is_unused(one) and (one.schema, one.name) not in named]
     if not unused:
         return found
-    since = _since(connection, notes)
-    return (*found, *(_unused(connection.dialect, one, since) for one in unused))
+    counting = attempt(
+        connection, notes, "since when reads are counted is", lambda: _counting(connection)
+    )
+    if counting is None:
+        return found
+    if counting.seconds < YOUNG:
+        count = f"{len(unused)} {'index was' if len(unused) == 1 else 'indexes were'}"
+        notes.add(
+            f"{count} not read, but reads were counted for {counting.seconds / _DAY:.1f} days only:"
+            f" none is called unused before {YOUNG / _DAY:.0f}"
+        )
+        return found
+    notes.add(
+        "this is a replica, which counts its own reads only"
+        if counting.is_replica
+        else "a replica counts its own reads: look there too before dropping an index"
+    )
+    return (*found, *(_unused(connection.dialect, one, counting) for one in unused))
 
 
 def _is_unused(index: ListedIndex) -> bool:
     return index.scans == 0 and not index.is_needed and not index.is_unique
 
 
-def _unused(dialect: Dialect, index: ListedIndex, since: str | None) -> IndexWaste:
+def _unused(dialect: Dialect, index: ListedIndex, counting: _Counting) -> IndexWaste:
     return IndexWaste(
         table=index.table,
         schema=index.schema,
         name=index.name,
         kind="unused",
-        since=since,
+        since=counting.since.isoformat(timespec="seconds"),
+        counted_for=counting.seconds,
+        scans=index.scans,
         size=index.size,
-        reason="no statement has read it since the server counts",
+        reason=(
+            f"no statement has read it for {counting.seconds / _DAY:.0f} days,"
+            " or since it was made if that is less"
+        ),
         sql=drop_sql(dialect, index.name, index.schema),
     )
 
 
-def _since(connection: Connection, notes: Notes) -> str | None:
-    found = attempt(
-        connection, notes, "since when reads are counted is", lambda: rows_of(connection, _SINCE)
-    )
-    if not found:
-        return None
-    since: datetime = found[0].since
-    days = float(found[0].seconds) / _DAY
-    if days * _DAY < _YOUNG:
-        notes.add(
-            f"reads of indexes were counted for {days:.1f} days only:"
-            " a weekly or monthly job may need what seems unused"
-        )
-    notes.add(
-        "this is a replica, which counts its own reads only"
-        if found[0].is_replica
-        else "a replica counts its own reads: look there too before dropping an index"
-    )
-    return since.isoformat(timespec="seconds")
+def _counting(connection: Connection) -> _Counting:
+    """Tell since when reads are counted: since the last of all that may have set them to 0."""
+    made = None
+    if rows_of(connection, _MAY_ASK)[0][0]:
+        made = rows_of(connection, _MADE)[0][0]
+    [(since, seconds, is_replica)] = rows_of(connection, _SINCE, made=made)
+    return _Counting(since=since, seconds=float(seconds), is_replica=is_replica)
 
 
 def _on_postgresql(connection: Connection) -> list[ListedIndex]:

@@ -44,13 +44,13 @@ class Loop:
     Neither is what reads a batch at a time on purpose, as it has an IN list, an OFFSET or the key
     of the last row that moves from turn to turn; nor what asks the same again, as polling does.
 
-    The seconds of each turn are added to `waiting`, and `turn` is called when there are `look_in` of
-    them. All else is guarded by the watch's lock.
+    The seconds of each turn are added to `waiting`, and `turn` is called when there are `look_in`
+    of them. All else is guarded by the watch's lock.
     """
 
     __slots__ = (
-        "_batch", "_batched_by", "_count", "_look_at", "_looked_at", "_places", "_seconds", "_shape",
-        "_told", "_values", "_varies", "look_in", "waiting",
+        "_batch", "_batched_by", "_count", "_look_at", "_looked_at", "_places", "_seconds",
+        "_shape", "_told", "_values", "_varies", "look_in", "waiting",
     )  # fmt: skip
 
     def __init__(self, shape: Shape) -> None:

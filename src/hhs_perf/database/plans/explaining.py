@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -11,7 +12,8 @@ from sqlalchemy.pool import SingletonThreadPool, StaticPool
 from ..addresses import sync_engine_of
 from ..marks import OURS
 from ..telling import tell
-from . import postgresql, sqlite
+from . import postgresql
+from . import sqlite as sqlite_plans
 from .own import has_shared_connection, on_own_connection, run
 from .plan import NoPlan, Plan
 
@@ -99,8 +101,8 @@ def explain_on(
     sql = sql.rstrip("; \t\r\n")
     if connection.dialect.name == "sqlite":
         given: Any = _first(parameters)
-        rows = connection.exec_driver_sql(OURS + sqlite.PREFIX + sql, given).all()
-        return sqlite.read(rows)
+        rows = connection.exec_driver_sql(OURS + sqlite_plans.PREFIX + sql, given).all()
+        return sqlite_plans.read(rows)
     if generic:
         answer = connection.exec_driver_sql(
             OURS + postgresql.GENERIC_PREFIX + sql, execution_options={"no_parameters": True}
@@ -164,9 +166,9 @@ def _explain_shared(engine: Engine, sql: str, parameters: object) -> Plan | NoPl
         return NoPlan(reason="the database lives in the memory of another thread's connection")
     cursor = driver.cursor()
     try:
-        statement = OURS + sqlite.PREFIX + sql.rstrip("; \t\r\n")
+        statement = OURS + sqlite_plans.PREFIX + sql.rstrip("; \t\r\n")
         cursor.execute(statement, _first(parameters) or ())
-        return sqlite.read(cursor.fetchall())
+        return sqlite_plans.read(cursor.fetchall())
     finally:
         cursor.close()
 
@@ -178,12 +180,23 @@ def shared_connection(engine: Engine) -> Any:
     """
     pool = engine.pool
     if isinstance(pool, StaticPool):
-        return pool.connection.dbapi_connection
+        kept = pool.connection.dbapi_connection
+        return kept if _is_of_this_thread(kept) else None
     if isinstance(pool, SingletonThreadPool):
-        kept = getattr(pool._conn, "current", None)  # noqa: SLF001 - there is no public way
-        record = None if kept is None else kept()
+        current = getattr(pool._conn, "current", None)  # noqa: SLF001 - there is no public way
+        record = None if current is None else current()
         return None if record is None else record.dbapi_connection
     return None
+
+
+def _is_of_this_thread(driver: object) -> bool:
+    """Tell whether SQLite lets this thread use a connection: by default only its maker's."""
+    if isinstance(driver, sqlite3.Connection):
+        try:
+            driver.cursor().close()
+        except sqlite3.ProgrammingError:
+            return False
+    return True
 
 
 def _first(parameters: object) -> object:

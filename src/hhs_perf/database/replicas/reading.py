@@ -11,16 +11,17 @@ from sqlalchemy.sql import visitors
 from sqlalchemy.sql.operators import custom_op
 
 from ..verbs import LOCKS, MAY_CHANGE, READS
+from .functions import calls_unknown, is_harmless
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from sqlalchemy import ClauseElement
     from sqlalchemy.sql.visitors import ExternallyTraversible
 
 __all__ = ["Manner", "Manners", "manner_of", "manner_of_text"]
 
-Manner = Literal["read", "write", "for update"]
+Manner = Literal["read", "call", "write", "for update"]
 
 _LONGEST: Final = 20_000
 _MOST_KNOWN: Final = 2048
@@ -86,8 +87,8 @@ def manner_of(clause: ClauseElement) -> Manner:
     """Say what a statement does; what cannot be told to only read is a write.
 
     A SELECT is searched whole: its CTEs and subqueries may write, lock or call a function that
-    does; so may any text in it, and its hints. A function that the host's database defines is taken
-    to read. So is what a trigger or a rule does.
+    does; so may any text in it, and its hints. A `call` is a read but for a function of which only
+    the host's database knows what it does. What a trigger or a rule does is taken to read.
     """
     if isinstance(clause, TextClause):
         return manner_of_text(clause.text)
@@ -95,11 +96,18 @@ def manner_of(clause: ClauseElement) -> Manner:
         return manner_of(clause.element)
     if not getattr(clause, "is_select", False):
         return "write"
-    for part in visitors.iterate(clause):
-        manner = _manner_of_part(part)
-        if manner != "read":
+    return _foremost(_manner_of_part(part) for part in visitors.iterate(clause))
+
+
+def _foremost(manners: Iterable[Manner]) -> Manner:
+    """Give the first that must be the primary's, else whether there is a call."""
+    foremost: Manner = "read"
+    for manner in manners:
+        if manner == "call":
+            foremost = manner
+        elif manner != "read":
             return manner
-    return "read"
+    return foremost
 
 
 def _manner_of_part(part: ExternallyTraversible) -> Manner:
@@ -108,14 +116,13 @@ def _manner_of_part(part: ExternallyTraversible) -> Manner:
     if getattr(part, "is_dml", False):
         return "write"
     if part.__visit_name__ == "function":
-        return "write" if _FUNCTION.fullmatch(getattr(part, "name", "")) else "read"
+        name = getattr(part, "name", "")
+        if _FUNCTION.fullmatch(name):
+            return "write"
+        return "read" if is_harmless(name, getattr(part, "packagenames", ())) else "call"
     if isinstance(part, TextualSelect):
         return manner_of_text(str(getattr(part.element, "text", "")))
-    for text in _texts_of(part):
-        manner = _manner_within(text)
-        if manner != "read":
-            return manner
-    return "read"
+    return _foremost(map(_manner_within, _texts_of(part)))
 
 
 def _texts_of(part: ExternallyTraversible) -> Iterator[str]:
@@ -159,7 +166,9 @@ def _manner_within(text: str) -> Manner:
 def _manner_of_bare(bare: str) -> Manner:
     if LOCKS.search(bare):
         return "for update"
-    return "write" if MAY_CHANGE.search(bare) or _CALL.search(bare) else "read"
+    if MAY_CHANGE.search(bare) or _CALL.search(bare):
+        return "write"
+    return "call" if calls_unknown(bare) else "read"
 
 
 def _without_noise(text: str) -> str | None:

@@ -99,7 +99,6 @@ class ReplicaRouter:
                 raise ReplicaError("the primary's engine and a replica's must both be asynchronous")
         self._watches = self._watch(engines, probe)
         self.counts: Final = Counts(self._watches)
-        self._read_only: dict[int, Engine] = {}
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> ReplicaRouter:
@@ -157,7 +156,7 @@ class ReplicaRouter:
         self.close()
 
     def token(self) -> str | None:
-        """Give what this request, thread or task wrote last, for the next one to `remember`.
+        """Give what this request, block, thread or task wrote last, for the next to `remember`.
 
         It is short ASCII text without a meaning to anybody else; None if nothing was written.
         """
@@ -166,7 +165,7 @@ class ReplicaRouter:
     def remember(self, token: str | None) -> None:
         """Begin a request of somebody whose last `token` this was: its writes are read back.
 
-        What this context wrote before is forgotten. A text that is no token is as good as None.
+        What it wrote before is forgotten. A text that is no token is as good as None.
         """
         self._memory.begin(token)
 
@@ -230,15 +229,6 @@ class ReplicaRouter:
     def ended_in_doubt(self) -> None:
         """Remember that a commit was tried, and may have happened."""
         self._memory.note(None)
-
-    def read_only(self, engine: Engine) -> Engine:
-        """Give the engine whose transactions are read-only on the server too, if that can be."""
-        if engine.dialect.name != "postgresql":
-            return engine
-        found = self._read_only.get(id(engine))
-        if found is None:
-            found = self._read_only[id(engine)] = engine.execution_options(postgresql_readonly=True)
-        return found
 
     def _watch(
         self,

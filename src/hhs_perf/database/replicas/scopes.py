@@ -59,7 +59,8 @@ class read_only(_Scope):  # noqa: N801 - likewise
     """Within it, a write by a routing session raises ReadOnlyError before it is sent.
 
     For `with` and `async with`. On PostgreSQL the transactions that begin within are read-only on
-    the server too, so that a function that writes is refused as well, also on the primary.
+    the server too, so that a function that writes is refused as well: a standby's by themselves,
+    the primary's by a `SET TRANSACTION READ ONLY`.
     """
 
     _variable = _READ_ONLY

@@ -62,7 +62,7 @@ class RoutingSession(Session):
     if not TYPE_CHECKING:  # for a type checker these stay as Session has them, overloads and all
 
         def execute(self, *arguments: object, **options: object) -> object:
-            """Execute a statement, on the primary if the replica dies with the first one."""
+            """Execute a statement, on the primary if the replica dies with it."""
             return self._attempt(super().execute, arguments, options)
 
         def scalar(self, *arguments: object, **options: object) -> object:
@@ -101,7 +101,7 @@ class RoutingSession(Session):
             if not self._way.may_begin_again(self, exc):
                 raise
         else:
-            self._way.has_succeeded()
+            self._way.has_succeeded(result)
             return result
         return call(*arguments, **options)
 

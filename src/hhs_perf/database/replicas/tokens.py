@@ -1,15 +1,23 @@
-"""What a request, a thread or a task wrote last, so that it reads it back."""
+"""What a request, a block, a thread or a task wrote last, so that it reads it back."""
 
 from __future__ import annotations
 
 import re
+import threading
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Final
 
 import attrs
 
+from ..._scope import current as current_request
+from ..scopes import open_scope
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from ..._clock import Clock
+    from ..._scope import RequestScope
+    from ..scopes import QueryScope
 
 __all__ = ["Memory", "Written"]
 
@@ -35,11 +43,36 @@ _written: Final[ContextVar[dict[object, Written] | None]] = ContextVar(
 )
 
 
-class Memory:
-    """Remembers the last own commit, for each context apart.
+# Guards that a request or a block gets one box, also if two of its threads write at once.
+_boxing: Final = threading.Lock()
 
-    A new thread starts with no memory and a new task with its parent's. `begin` gives the context
-    a memory that tasks and `asyncio.to_thread` calls made from then on share with it.
+
+def _holders() -> Iterator[RequestScope | QueryScope]:
+    """Give what all tasks and calls of a request, or of blocks, have in common."""
+    # Also one that is over: tasks may go on, and a thread keeps it until its next request.
+    request = current_request.get()
+    if request is not None:
+        yield request
+    scope = open_scope()
+    while scope is not None:
+        yield scope
+        scope = scope.outer
+
+
+def _box_of(holder: RequestScope | QueryScope) -> dict[object, Written]:
+    with _boxing:
+        if holder.written is None:
+            holder.written = {}
+        box: dict[object, Written] = holder.written
+    return box
+
+
+class Memory:
+    """Remembers the last own commit, for each request, block of `scope()` and context apart.
+
+    Within a request or a block all share what one of them wrote. Elsewhere a new thread starts
+    with no memory and a new task with its parent's. `begin` gives the context a memory that tasks
+    and `asyncio.to_thread` calls made from then on share with it.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -53,21 +86,26 @@ class Memory:
         box = _written.get()
         if box is None:
             _written.set(box := {})
-        box[self._key] = Written(lsn=lsn, at=self._clock.monotonic())
+        written = box[self._key] = Written(lsn=lsn, at=self._clock.monotonic())
+        for holder in _holders():
+            _box_of(holder)[self._key] = written
 
     def last(self) -> Written | None:
         """Give the last commit, unless it is an hour old."""
-        box = _written.get()
-        last = None if box is None else box.get(self._key)
+        boxes = (_written.get(), *(holder.written for holder in _holders()))
+        known = [box[self._key] for box in boxes if box and self._key in box]
+        last = max(known, key=lambda written: written.at, default=None)
         if last is None or self._clock.monotonic() - last.at > _LONGEST:
             return None
         return last
 
     def begin(self, token: str | None) -> None:
-        """Forget what this context remembers, and remember what `token` says."""
+        """Forget what is remembered here, and remember what `token` says."""
         box = {**(_written.get() or {})}
         box.pop(self._key, None)
         _written.set(box)
+        for holder in _holders():
+            _box_of(holder).pop(self._key, None)
         found = None if token is None else _FORM.fullmatch(token)
         if found is None:
             return
@@ -75,7 +113,9 @@ class Memory:
         age = self._clock.wall() - int(found["wall"]) / 1000
         lsn = None if found["lsn"] == "-" else int(found["lsn"], 16)
         at = self._clock.monotonic() - min(max(age, 0.0), _LONGEST)
-        box[self._key] = Written(lsn=lsn, at=at)
+        written = box[self._key] = Written(lsn=lsn, at=at)
+        for holder in _holders():
+            _box_of(holder)[self._key] = written
 
     def token(self) -> str | None:
         """Write the last commit down for another process to remember; None if there is none."""

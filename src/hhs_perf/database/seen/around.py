@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Engine, event
 
+from ..marks import OWN_POOL
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
@@ -57,7 +59,9 @@ class Surroundings:
                 # `Engine.raw_connection` is the only way to a connection.
                 if frame.f_code is Engine.raw_connection.__code__:
                     engine = frame.f_locals.get("self")
-                    if isinstance(engine, Engine) and engine.dialect is dialect:
+                    if not isinstance(engine, Engine) or engine.dialect is not dialect:
+                        return
+                    if not hasattr(engine.pool, OWN_POOL):
                         self._meet(engine)
                     return
                 frame, left = frame.f_back, left - 1  # type: ignore[assignment] # None at the end

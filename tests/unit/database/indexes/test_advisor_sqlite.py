@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from sqlalchemy import (
@@ -22,13 +23,14 @@ from sqlalchemy.pool import StaticPool
 
 from benchmarks.index_scenarios import SCENARIOS, events, fill, users
 from hhs_perf._faults import Faults
-from hhs_perf.database.indexes import IndexAdvisor, proofs, search
+from hhs_perf.database.indexes import IndexAdvisor, gate, proofs, search
 from hhs_perf.database.indexes.asking import Notes
 from hhs_perf.database.indexes.candidates import accesses
 from hhs_perf.database.indexes.proof import prove_on_copy
 from hhs_perf.database.indexes.statistics import statistics_of
 from hhs_perf.database.lines import Line
 from hhs_perf.database.marks import OURS
+from hhs_perf.database.plans import NoPlan, explain
 from hhs_perf.testing import FakeClock
 from tests.slow_statements import slow_statement
 
@@ -127,16 +129,21 @@ def test_foreign_keys_without_an_index_are_named_without_any_statement(engine, a
     assert report.advice[0].rows == ROWS
 
 
-def test_small_tables_are_said_to_be_small(advisor):
-    """The reason for a foreign key's index says that it can wait."""
+@pytest.mark.parametrize("rows", [0, 12, gate.FEWEST_ROWS - 1, gate.FEWEST_ROWS])
+def test_a_foreign_key_of_a_small_table_is_a_note(advisor, rows):
+    """Reading the whole of it costs nothing yet: below the bound no index is advised."""
     engine = create_engine("sqlite://")
     with engine.begin() as connection:
         connection.exec_driver_sql("CREATE TABLE a (id INTEGER PRIMARY KEY)")
         connection.exec_driver_sql("CREATE TABLE b (a_id INTEGER REFERENCES a (id))")
+        for key in range(rows):
+            connection.exec_driver_sql("INSERT INTO b VALUES (?)", (key,))
     with engine.connect():
-        [advice] = advisor.find(engine, prove=True).advice
-    assert advice.rows == 0
-    assert "only 0 rows" in advice.reason
+        report = advisor.find(engine, prove=True)
+    is_small = rows < gate.FEWEST_ROWS
+    assert [one.rows for one in report.advice] == ([] if is_small else [rows])
+    said = f"b (a_id) is a foreign key without an index, but b is small: {rows} rows"
+    assert (said in report.notes) is is_small
     engine.dispose()
 
 
@@ -264,6 +271,7 @@ def test_duplicate_and_redundant_indexes_are_named(advisor):
         ("ix_a_again", "duplicate", "ix_a"),
         ("ix_c", "duplicate", "sqlite_autoindex_t_1"),
     }
+    assert all(one.shared == 1 for one in report.waste)
     engine.dispose()
 
 
@@ -314,7 +322,9 @@ def test_what_was_proven_is_not_proven_again_so_soon(engine, monkeypatch):
     def prove(*arguments):
         tries.append(arguments)
         if len(tries) == 3:
-            raise sqlite3.OperationalError("locked")
+            error = sqlite3.OperationalError("locked")
+            error.sqlite_errorcode = sqlite3.SQLITE_LOCKED
+            raise error
         return prove_on_copy(*arguments)
 
     monkeypatch.setattr(search, "prove_on_copy", prove)
@@ -336,6 +346,67 @@ def test_what_was_proven_is_not_proven_again_so_soon(engine, monkeypatch):
     clock.advance(proofs.AGAIN_AFTER_FAILURE)
     assert advisor.find(engine, [slow], prove=True) == first
     assert len(tries) == 4
+
+
+def test_an_index_that_its_trial_refused_is_not_advised(engine, monkeypatch):
+    """Nor tried again before a proof would be; the notes say why."""
+    clock = FakeClock()
+    advisor = IndexAdvisor(faults=Faults(), clock=clock)
+    tries = []
+
+    def refuse(*arguments):
+        tries.append(arguments)
+        raise sqlite3.DatabaseError
+
+    monkeypatch.setattr(search, "prove_on_copy", refuse)
+    slow = slow_statement(engine, BY_TOKEN)
+    for wait in (proofs.AGAIN_AFTER - 1, 1):
+        report = advisor.find(engine, [slow], prove=True)
+        assert queries(report) == frozenset()
+        said = "a statement: an index on ievents (token) is not advised, its trial failed"
+        assert f"{said}: DatabaseError" in report.notes
+        assert len(tries) == 1
+        clock.advance(wait)
+    advisor.find(engine, [slow], prove=True)
+    assert len(tries) == 2
+
+
+def test_memory_of_another_threads_connection_is_a_note():
+    """SQLite refuses other threads unless it is told not to: that is no fault of ours."""
+    engine = create_engine(
+        "sqlite://", poolclass=StaticPool, connect_args={"check_same_thread": True}
+    )
+    with engine.begin() as connection:
+        fill(connection, 2000)
+    slow = slow_statement(engine, BY_TOKEN)
+    faults = Faults()
+    advisor = IndexAdvisor(faults=faults)
+
+    def look():
+        plan = explain(engine, slow.driver_sql, slow.parameters, faults=faults)
+        return plan, advisor.find(engine, [slow], prove=True)
+
+    with ThreadPoolExecutor(1) as other:
+        plan, report = other.submit(look).result()
+    reason = "the database lives in the memory of another thread's connection"
+    assert plan == NoPlan(reason=reason)
+    assert report.notes == (reason,)
+    assert faults.counts == {}
+    assert queries(advisor.find(engine, [slow], prove=True)) == {("ievents", ("token",))}
+    engine.dispose()
+
+
+def test_statements_that_are_never_explained_make_one_note(engine, advisor):
+    """However many there are of them: what matters stays readable."""
+    texts = ("CREATE TEMP TABLE never (a)", "INSERT INTO itiny (label) VALUES (1)", "PRAGMA user")
+    slow = [slow_statement(engine, text(sql), sql) for sql in texts]
+    report = advisor.find(engine, slow, prove=False)
+    refused = [note for note in report.notes if "not looked at" in note]
+    assert refused == [
+        "3 statements were not looked at: only SELECT, UPDATE and DELETE are explained"
+    ]
+    [one] = [n for n in advisor.find(engine, slow[:1], prove=False).notes if "not looked at" in n]
+    assert one.startswith("1 statement was not looked at: ")
 
 
 def test_values_are_sent_as_parameters(engine):

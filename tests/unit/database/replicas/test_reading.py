@@ -53,6 +53,11 @@ READS = {
     "a prefix": select(Account.id).prefix_with("ALL"),
     "a hint": select(Account.id).with_statement_hint("/*+ SeqScan(account) */"),
     "an operator": select(Account.id.op("@>")(1)),
+    "functions of the catalogue": select(func.pg_catalog.lower("a"), func.now(), func.max(1)),
+    "text functions of the catalogue": text(
+        "SELECT count(*), pg_catalog.lower(name), CAST(id AS numeric(3, 1)) FROM account"
+        " WHERE id IN (SELECT 1) AND (name = 'bump(1)') GROUP BY (name)"
+    ),
     "values within": select(values(column("a", Integer), name="v").data([(1,)])),
 }
 WRITES = {
@@ -87,6 +92,18 @@ WRITES = {
     "a function alone": func.now(),
     "a sequence alone": Sequence("s"),
 }
+CALLS = {
+    "a function": select(func.bump(1)),
+    "a function with a schema": select(func.app.lower("a")),
+    "a function in a condition": select(Account.id).where(func.bump(Account.id) > 0),
+    "a function in a subquery": select(select(func.bump(1)).subquery()),
+    "a function as a table": select(func.bump(1).table_valued("id")),
+    "a function in a text": text("SELECT bump(1)"),
+    "a function with a schema in a text": text("SELECT app.lower('a')"),
+    "a function in a text within": select(Account.id).where(text("bump (1) > 0")),
+    "a function in a literal column": select(literal_column("bump(1)")),
+    "columns of a text's function": text("SELECT bump(1)").columns(Account.id),
+}
 LOCKS = {
     "for update": select(Account).with_for_update(),
     "for share": select(Account).with_for_update(read=True),
@@ -112,6 +129,17 @@ def test_what_only_reads_may_go_to_a_replica(name):
 @pytest.mark.parametrize("name", WRITES)
 def test_what_writes_anywhere_within_is_a_write(name):
     assert manner_of(WRITES[name]) == "write"
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_what_calls_a_function_not_known_to_only_read_may_do_either(name):
+    assert manner_of(CALLS[name]) == "call"
+
+
+def test_what_calls_a_function_and_writes_is_a_write():
+    assert manner_of(select(func.bump(1), func.nextval("s"))) == "write"
+    assert manner_of_text("SELECT bump(1), nextval('s')") == "write"
+    assert manner_of(select(func.bump(1)).with_for_update()) == "for update"
 
 
 @pytest.mark.parametrize("name", LOCKS)
@@ -199,7 +227,7 @@ def test_a_text_that_locks_rows_is_for_the_primary(sql):
 
 def test_what_is_remembered_of_a_statement_is_what_it_does():
     manners = Manners()
-    for statement in (READS | WRITES | LOCKS).values():
+    for statement in (READS | CALLS | WRITES | LOCKS).values():
         assert manners.of(statement) == manner_of(statement)
         assert manners.of(statement) == manner_of(statement)
     assert manners.of(select(Account).where(Account.id == 1)) == "read"

@@ -13,6 +13,7 @@ from hhs_perf.database.replicas import (
     read_only,
     routing_sessionmaker,
 )
+from hhs_perf.database.replicas.probe import Sighting
 from hhs_perf.exceptions import ReadOnlyError
 from tests.replica_worlds import Row
 
@@ -207,6 +208,50 @@ def test_a_commit_that_failed_may_have_happened(world):
     assert router.token() is not None
 
 
+# Nobody knows of it that it only reads.
+CALL = select(func.zeroblob(1))
+
+
+@pytest.mark.parametrize(
+    "statement", [CALL, text("SELECT zeroblob(1)"), select(Row.id).where(CALL.exists())]
+)
+def test_a_function_called_on_the_primary_may_have_written(world, statement):
+    router = world.router()
+    with primary(), RoutingSession(router=router) as session:
+        session.scalar(NAME)
+        session.scalar(statement)
+        assert router.token() is None
+        session.commit()
+    assert router.token() is not None
+
+
+def test_it_may_have_written_for_whatever_reason_it_runs_on_the_primary(world):
+    router = world.router(max_lag=0.5)
+    probe = world.probes[world.replica]
+    for sees in (Sighting(lag=9.0, lsn=1), Sighting(is_promoted=True), ConnectionError()):
+        router.remember(None)
+        probe.sees = sees
+        router.probe()
+        with RoutingSession(router=router) as session:
+            session.scalar(CALL)
+            session.commit()
+        assert router.token() is not None
+
+
+def test_what_only_reads_on_the_primary_or_is_rolled_back_was_not_written(world):
+    router = world.router()
+    with primary(), RoutingSession(router=router) as session:
+        session.scalar(select(func.count()).select_from(Row))
+        session.commit()
+        session.scalar(CALL)
+        session.rollback()
+    with RoutingSession(router=router) as session:
+        session.scalar(CALL)
+        session.commit()
+    assert router.token() is None
+    assert router.report().replica_transactions == 1
+
+
 def test_within_primary_transactions_begin_on_the_primary(world):
     sessions = world.sessions()
     with primary(), sessions() as session:
@@ -245,6 +290,17 @@ def test_both_scopes_together_read_the_primary_and_refuse_writes(world):
         assert session.scalar(NAME) == "primary"
         with pytest.raises(ReadOnlyError):
             session.execute(update(Row).values(text=""))
+
+
+def test_an_isolation_that_the_session_asked_for_counts(world):
+    with world.sessions(committed_reads(world.replica))() as session:
+        options = {"isolation_level": "SERIALIZABLE"}
+        session.connection(bind_arguments={"clause": NAME}, execution_options=options)
+        assert session.scalar(NAME) == "replica"
+        lose(world.replica)
+        with pytest.raises(OperationalError):
+            session.scalar(NAME)
+        session.rollback()
 
 
 def lose(engine, statement="SELECT"):
@@ -288,8 +344,65 @@ def test_a_replica_that_dies_with_the_first_statement_of_a_savepoint_costs_no_er
         assert session.get(Row, 2).text == "new"
 
 
-def test_once_rows_were_read_the_error_travels(world):
-    """What was read before may not be what the primary shows now."""
+def committed_reads(engine):
+    """Give the engine whose statements each see what is committed, as PostgreSQL's by default."""
+    return engine.execution_options(isolation_level="READ UNCOMMITTED")
+
+
+def test_a_replica_that_dies_between_two_reads_costs_no_error(world):
+    """Each statement sees what is committed then, whatever the one before saw."""
+    router = world.router(committed_reads(world.replica))
+    with RoutingSession(router=router) as session:
+        row = session.get(Row, 1)
+        assert row.text == "replica"
+        lose(world.replica)
+        assert session.scalar(NAME) == "primary"
+        session.refresh(row)
+        assert row.text == "primary"
+        session.commit()
+    report = router.report()
+    assert report.replicas[0].state == "down"
+    assert {each.reason: each.transactions for each in report.fallbacks} == {"down": 1}
+
+
+def test_a_replica_that_dies_between_two_reads_of_a_savepoint_costs_no_error(world):
+    with world.sessions(committed_reads(world.replica))() as session:
+        assert session.scalar(NAME) == "replica"
+        with session.begin_nested():
+            assert session.scalar(NAME) == "replica"
+            lose(world.replica)
+            assert session.scalar(NAME) == "primary"
+        session.commit()
+
+
+def test_while_a_streamed_result_is_open_the_error_travels(world):
+    with world.sessions(committed_reads(world.replica))() as session:
+        rows = session.execute(NAME, execution_options={"stream_results": True})
+        lose(world.replica)
+        with pytest.raises(OperationalError):
+            session.scalar(NAME)
+        rows.close()
+        session.rollback()
+
+
+@pytest.mark.parametrize("ends", ["scalars", "execute", "dropped"])
+def test_a_streamed_result_that_ended_is_in_nobodys_way(world, ends):
+    with world.sessions(committed_reads(world.replica))() as session:
+        streamed = select(Row).execution_options(yield_per=1)
+        if ends == "scalars":
+            rows = session.scalars(streamed)
+            assert len(list(rows)) == 1
+        elif ends == "execute":
+            rows = session.execute(streamed)
+            rows.close()
+        else:
+            session.execute(streamed)
+        lose(world.replica)
+        assert session.scalar(NAME) == "primary"
+
+
+def test_once_rows_were_read_in_an_isolated_transaction_the_error_travels(world):
+    """What was read before may not be what the primary shows now: SQLite isolates by default."""
     router = world.router()
     with RoutingSession(router=router) as session:
         assert session.scalar(NAME) == "replica"

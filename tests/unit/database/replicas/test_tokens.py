@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hhs_perf import _scope
 from hhs_perf.database.replicas.tokens import Memory, Written
+from hhs_perf.database.scopes import QueryScope
 from hhs_perf.testing import FakeClock
 
 
@@ -155,3 +157,90 @@ async def test_tasks_of_two_requests_know_nothing_of_each_other(clock):
     written, idle = await asyncio.gather(request(7), request(None))
     assert written.lsn == 7
     assert idle is None
+
+
+def query_scope():
+    return QueryScope("block", owner=None, n_plus_one="off", done=lambda _: None, began=0.0)
+
+
+async def test_what_a_call_in_a_request_wrote_its_other_calls_read(clock):
+    """A `def` dependency and a `def` endpoint run in threads, each with a copy of the context."""
+    memory = Memory(clock)
+
+    async def request(lsn):
+        _scope.current.set(_scope.RequestScope("GET", 0.0))
+        if lsn:
+            await asyncio.wait_for(asyncio.to_thread(memory.note, lsn), 5)
+        await asyncio.sleep(0)
+        return memory.last(), await asyncio.to_thread(memory.token)
+
+    (written, token), (idle, none) = await asyncio.gather(request(7), request(None))
+    assert written.lsn == 7
+    assert token.startswith("1.7.")
+    assert (idle, none) == (None, None)
+
+
+async def test_what_a_call_in_a_block_wrote_its_other_calls_read(clock):
+    memory = Memory(clock)
+    with query_scope():
+        with query_scope():
+            await asyncio.to_thread(memory.note, 9)
+        assert memory.last().lsn == 9
+        assert (await asyncio.to_thread(memory.last)).lsn == 9
+    await asyncio.to_thread(memory.note, 10)
+    assert memory.last() is None
+
+
+def test_what_was_written_within_a_block_is_known_behind_it(clock):
+    def scenario():
+        memory = Memory(clock)
+        with query_scope():
+            memory.note(9)
+        assert memory.last().lsn == 9
+
+    fresh(scenario)
+
+
+def test_the_latest_commit_counts_wherever_it_was_noted(clock):
+    def scenario():
+        memory = Memory(clock)
+        memory.note(8)
+        clock.advance(1.0)
+        with query_scope():
+            assert memory.last().lsn == 8
+            copy_context().run(memory.note, 9)
+            assert memory.last().lsn == 9
+
+    fresh(scenario)
+
+
+def test_beginning_forgets_what_request_and_block_wrote(clock):
+    def scenario():
+        memory, other = Memory(clock), Memory(clock)
+        _scope.current.set(_scope.RequestScope("GET", 0.0))
+        with query_scope():
+            other.note(4)
+            memory.note(5)
+            memory.begin(None)
+            assert memory.last() is None
+            memory.begin("1.a.0")
+            assert memory.last().lsn == 10
+        assert other.last().lsn == 4
+
+    fresh(scenario)
+
+
+async def test_a_token_remembered_in_one_call_of_a_request_counts_in_its_others(clock):
+    _scope.current.set(_scope.RequestScope("GET", 0.0))
+    memory = Memory(clock)
+    await asyncio.to_thread(memory.begin, "1.a.0")
+    assert memory.last().lsn == 10
+
+
+async def test_what_a_request_wrote_its_tasks_read_once_it_is_over(clock):
+    request = _scope.RequestScope("GET", 0.0)
+    _scope.current.set(request)
+    memory = Memory(clock)
+    await asyncio.to_thread(memory.note, 9)
+    request.is_open = False
+    assert memory.last().lsn == 9

@@ -8,12 +8,23 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
-from sqlalchemy import Engine, create_engine, event, text
+from sqlalchemy import (
+    Column,
+    Engine,
+    Integer,
+    MetaData,
+    Table,
+    create_engine,
+    event,
+    select,
+    text,
+)
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from hhs_perf import Monitor
+from hhs_perf import Monitor, Settings
 from hhs_perf.database.seen.masking import mask
 from hhs_perf.exceptions import NPlusOneError
 
@@ -146,3 +157,25 @@ def test_strings_of_oracle_are_masked():
 def test_a_placeholder_that_does_not_end_is_read_in_no_time():
     """What looks for its end does not look at everything after every beginning."""
     assert mask("SELECT __[POSTCOMPILE_" + "~~x" * 2700).startswith("SELECT __")
+
+
+def test_the_librarys_own_engines_are_not_met(tmp_path: Path):
+    """A look at a slow statement makes engines: they are nobody's, and are not shown."""
+    settings = attrs.evolve(Settings().database, slow_query=1e-9, profiling=True)
+    monitor = Monitor(attrs.evolve(Settings(), database=settings), tick=False)
+    engine = create_engine(f"sqlite:///{tmp_path / 'a.db'}")
+    monitor.database.instrument()
+    with engine.begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE a (id INTEGER PRIMARY KEY, b INTEGER)")
+        connection.exec_driver_sql(
+            "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000) "
+            "INSERT INTO a (b) SELECT i FROM n"
+        )
+        table = Table("a", MetaData(), Column("id", Integer), Column("b", Integer))
+        connection.execute(select(table).where(table.c.b == 7)).all()
+    looked = monitor.database.look_closer()
+    assert any(report.advice for report in looked.indexes)
+    assert monitor.database.engines() == (engine,)
+    assert len(monitor.database.pools.report()) == 1
+    monitor.close()
+    engine.dispose()
