@@ -137,17 +137,21 @@ def test_a_replica_killed_between_two_reads_costs_an_error_only_if_they_are_isol
     engines, frail_standby
 ):
     isolated = engines[1].execution_options(isolation_level="REPEATABLE READ")
-    with watched(engines) as router, watched([engines[0], isolated]) as strict:
-        with RoutingSession(router=router) as loose, RoutingSession(router=strict) as session:
-            assert [each.scalar(IN_RECOVERY) for each in (loose, session)] == [True, True]
-            frail_standby.kill()
-            assert loose.scalar(IN_RECOVERY) is False
-            loose.add(Note(id=1))
-            loose.commit()
-            with pytest.raises(OperationalError):
-                session.scalar(IN_RECOVERY)
-            session.rollback()
-            assert session.scalar(IN_RECOVERY) is False
+    with (
+        watched(engines) as router,
+        watched([engines[0], isolated]) as strict,
+        RoutingSession(router=router) as loose,
+        RoutingSession(router=strict) as session,
+    ):
+        assert [each.scalar(IN_RECOVERY) for each in (loose, session)] == [True, True]
+        frail_standby.kill()
+        assert loose.scalar(IN_RECOVERY) is False
+        loose.add(Note(id=1))
+        loose.commit()
+        with pytest.raises(OperationalError):
+            session.scalar(IN_RECOVERY)
+        session.rollback()
+        assert session.scalar(IN_RECOVERY) is False
 
 
 @pytest.mark.soak

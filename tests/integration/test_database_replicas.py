@@ -6,11 +6,13 @@ import contextlib
 import time
 
 import pytest
+from fastapi import Depends, FastAPI
 from sqlalchemy import create_engine, func, insert, select, text
 from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+from hhs_perf.adapters import fastapi as fastapi_adapter
 from hhs_perf.database.replicas import (
     ReplicaRouter,
     RoutingSession,
@@ -21,7 +23,9 @@ from hhs_perf.database.replicas import (
     tokens,
 )
 from hhs_perf.exceptions import ReadOnlyError
+from hhs_perf.web import allow_all
 from tests.servers import wait_until
+from tests.web_calls import call_asgi, quiet_monitor
 
 PAIRS = 200
 IN_RECOVERY = select(func.pg_is_in_recovery())
@@ -288,6 +292,26 @@ def test_a_function_that_writes_is_run_again_on_the_primary(engines):
         assert router.token() is not None
 
 
+async def test_threads_of_one_request_read_what_another_one_wrote(engines, standby):
+    """FastAPI runs a `def` dependency and a `def` endpoint in threads, each in its own context."""
+    app = FastAPI()
+    with watched(engines) as router:
+        sessions = routing_sessionmaker(router)
+
+        def written():
+            with sessions.begin() as session:
+                session.add(Note(id=1))
+
+        @app.post("/", dependencies=[Depends(written)])
+        def count():
+            with sessions() as session:
+                return session.scalar(select(func.count()).select_from(Note))
+
+        fastapi_adapter.init_app(app, quiet_monitor(), auth=allow_all)
+        standby.pause()
+        assert (await call_asgi(app, "/", "POST")).body == b"1"
+
+
 def test_within_read_only_the_server_refuses_what_writes_unseen(engines):
     with watched(engines) as router, RoutingSession(router=router) as session:
         with read_only(), pytest.raises(ReadOnlyError, match="refused by the server"):
@@ -301,7 +325,7 @@ def test_within_read_only_the_server_refuses_what_writes_unseen(engines):
 
 
 def test_read_only_leaves_nothing_behind_on_the_connections(engines):
-    """psycopg was told to write on a standby, once a read-only transaction had ended there."""
+    """A driver was told to write on a standby, once a read-only transaction had ended there."""
     with watched(engines) as router, RoutingSession(router=router) as session:
         for _ in range(3):
             with read_only():

@@ -10,7 +10,7 @@ import pytest
 from hhs_perf import database
 from hhs_perf.advice import n_plus_one, pools
 from hhs_perf.database import looking, partitions, profile
-from hhs_perf.database.indexes import proof
+from hhs_perf.database.indexes import gate, proof, usage, widths
 from hhs_perf.database.n_plus_one import book, loops, watch
 from hhs_perf.database.pools import sizing
 from hhs_perf.database.seen import masking, shapes, slow, statements
@@ -66,6 +66,15 @@ def test_when_indexes_are_looked_for_and_advised_stands_in_the_docs() -> None:
     assert f"less than {proof.LEAST_GAIN:g} times cheaper is not" in _read("how-to/find-indexes.md")
     profiling = f"every {WORDS[round(looking._EVERY_PROFILING)]} seconds"
     assert profiling in _read("how-to/query-profile.md")
+
+
+@pytest.mark.parametrize("page", ["how-to/find-indexes.md", "reference/database-report.md"])
+def test_what_is_too_thin_for_an_advice_on_indexes_stands_in_the_docs(page: str) -> None:
+    text = _read(page)
+    assert f"below {gate.FEWEST_ROWS:,} rows" in text
+    assert f"more than {widths.WIDEST:.0f} bytes on average" in text
+    assert f"about {widths.LONGEST:,}" in text
+    assert f"{usage.YOUNG / 86_400:.0f} days" in text
 
 
 def test_the_public_names_of_the_database_part_stand_in_its_api_page() -> None:

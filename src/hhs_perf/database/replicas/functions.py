@@ -10,8 +10,13 @@ if TYPE_CHECKING:
 
 __all__ = ["calls_unknown", "is_harmless"]
 
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
 # The server's own. Others may write: only the host's database knows.
-_HARMLESS: Final = frozenset(
+_HARMLESS: Final = _words(
     """
     count sum avg min max every bool_and bool_or array_agg string_agg aggregate_strings group_concat
     json_agg jsonb_agg json_object_agg jsonb_object_agg stddev stddev_pop stddev_samp variance
@@ -43,17 +48,17 @@ _HARMLESS: Final = frozenset(
     version current_user session_user user current_schema current_database current_setting
     pg_is_in_recovery pg_backend_pid pg_typeof pg_sleep pg_size_pretty pg_relation_size
     pg_total_relation_size pg_database_size to_regclass has_table_privilege
-    """.split()
+    """
 )
 # What else stands before a parenthesis.
-_WORDS: Final = frozenset(
+_WORDS: Final = _words(
     """
     select distinct on from where and or not in exists any all some between like ilike similar to
     is as using join lateral with recursive materialized values union except intersect group
     by sets having order limit offset fetch first next over partition filter within window case when
     then else end cast row array explain table only tablesample bernoulli system return interval
     numeric decimal dec varchar char character varying bit float timestamp time nchar
-    """.split()
+    """
 )
 _CALL: Final = re.compile(
     r"(?<![\w$])(?:(?P<schema>[\w$]+|\0)\s*\.\s*)?(?P<name>[^\W\d][\w$]*)\s*\("

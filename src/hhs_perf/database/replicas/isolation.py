@@ -39,13 +39,13 @@ def _level_of(connection: Connection) -> str | None:
 def streamed_in(result: object) -> CursorResult[*tuple[object, ...]] | None:
     """Give the result of the cursor behind a result that is fetched piece by piece, else None."""
     # ScalarResult holds a Result, and that of an entity the cursor's; neither way is public.
-    whole = getattr(result, "_real_result", result)
+    whole = getattr(result, "_real_result", None) or result
     raw = getattr(whole, "raw", whole)
     if not isinstance(raw, CursorResult):
         return None
     return raw if raw.context.execution_options.get("stream_results") else None
 
 
-def is_open(result: CursorResult[*tuple[object, ...]] | None) -> bool:
+def is_open(result: CursorResult[*tuple[object, ...]]) -> bool:
     """Tell whether somebody may still fetch from it."""
-    return result is not None and getattr(result, "cursor", None) is not None
+    return getattr(result, "cursor", None) is not None

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
+from ..._fork import renew_after_fork
 from ..._scope import current as current_request
 from ..scopes import open_scope
 
@@ -43,8 +44,27 @@ _written: Final[ContextVar[dict[object, Written] | None]] = ContextVar(
 )
 
 
-# Guards that a request or a block gets one box, also if two of its threads write at once.
-_boxing: Final = threading.Lock()
+class _Boxes:
+    """Gives each request and each block one box, also if two of its threads ask at once."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        renew_after_fork(self)
+
+    def of(self, holder: RequestScope | QueryScope) -> dict[object, Written]:
+        """Give its box, a new one if it has none."""
+        with self._lock:
+            if holder.written is None:
+                holder.written = {}
+            box: dict[object, Written] = holder.written
+        return box
+
+    def after_fork_in_child(self) -> None:
+        """Renew the lock, which another thread may have held."""
+        self._lock = threading.Lock()
+
+
+_boxes: Final = _Boxes()
 
 
 def _holders() -> Iterator[RequestScope | QueryScope]:
@@ -59,12 +79,10 @@ def _holders() -> Iterator[RequestScope | QueryScope]:
         scope = scope.outer
 
 
-def _box_of(holder: RequestScope | QueryScope) -> dict[object, Written]:
-    with _boxing:
-        if holder.written is None:
-            holder.written = {}
-        box: dict[object, Written] = holder.written
-    return box
+def _filled() -> Iterator[dict[object, Written] | None]:
+    yield _written.get()
+    for holder in _holders():
+        yield holder.written
 
 
 class Memory:
@@ -88,12 +106,12 @@ class Memory:
             _written.set(box := {})
         written = box[self._key] = Written(lsn=lsn, at=self._clock.monotonic())
         for holder in _holders():
-            _box_of(holder)[self._key] = written
+            _boxes.of(holder)[self._key] = written
 
     def last(self) -> Written | None:
         """Give the last commit, unless it is an hour old."""
-        boxes = (_written.get(), *(holder.written for holder in _holders()))
-        known = [box[self._key] for box in boxes if box and self._key in box]
+        found = [box.get(self._key) for box in _filled() if box]
+        known = [each for each in found if each is not None]
         last = max(known, key=lambda written: written.at, default=None)
         if last is None or self._clock.monotonic() - last.at > _LONGEST:
             return None
@@ -104,8 +122,9 @@ class Memory:
         box = {**(_written.get() or {})}
         box.pop(self._key, None)
         _written.set(box)
-        for holder in _holders():
-            _box_of(holder).pop(self._key, None)
+        for known in _filled():
+            if known:
+                known.pop(self._key, None)
         found = None if token is None else _FORM.fullmatch(token)
         if found is None:
             return
@@ -115,7 +134,7 @@ class Memory:
         at = self._clock.monotonic() - min(max(age, 0.0), _LONGEST)
         written = box[self._key] = Written(lsn=lsn, at=at)
         for holder in _holders():
-            _box_of(holder)[self._key] = written
+            _boxes.of(holder)[self._key] = written
 
     def token(self) -> str | None:
         """Write the last commit down for another process to remember; None if there is none."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
-from weakref import ref
 
 from ...exceptions import ReadOnlyError
 from ..marks import OURS
@@ -13,8 +12,6 @@ from .isolation import is_autocommit, is_open, sees_each_commit, streamed_in
 from .scopes import is_read_only
 
 if TYPE_CHECKING:
-    from weakref import ReferenceType
-
     from sqlalchemy import ClauseElement, Connection, CursorResult, Engine
     from sqlalchemy.orm import Session
 
@@ -54,7 +51,7 @@ class Way:
         self._has_read = False
         self._has_written = False
         self._has_called = False
-        self._streamed: list[ReferenceType[CursorResult[*tuple[object, ...]]]] = []
+        self._streamed: list[CursorResult[*tuple[object, ...]]] = []
         self._is_committing = False
 
     def engine_for(self, session: Session, clause: ClauseElement | None) -> Engine:
@@ -95,8 +92,7 @@ class Way:
             self._has_read = True
             streamed = streamed_in(result)
             if streamed is not None:
-                self._streamed = [each for each in self._streamed if is_open(each())]
-                self._streamed.append(ref(streamed))
+                self._streamed = [*filter(is_open, self._streamed), streamed]
 
     def may_begin_again(self, session: Session, error: Exception) -> bool:
         """Judge an error; True if the statement may run again, now on the primary.
@@ -169,7 +165,7 @@ class Way:
             failure == "down"
             and connection is not None
             and sees_each_commit(connection)
-            and not any(is_open(each()) for each in self._streamed)
+            and not any(map(is_open, self._streamed))
         )
 
     def _seal(self, connection: Connection) -> None:
@@ -197,7 +193,7 @@ class Way:
             return "write"
         if clause is None:
             # Who asks for a connection may do with it what he likes.
-            return "read" if is_read_only() else "connection"
+            return "call" if is_read_only() else "connection"
         if self._on_primary is not None and not is_read_only() and self._has_written:
             return "read"
         return self._router.manners.of(clause)

@@ -6,6 +6,7 @@ import contextlib
 
 import pytest
 
+from hhs_perf import _scope
 from hhs_perf.database.replicas import tokens
 from tests.replica_worlds import World
 
@@ -18,7 +19,8 @@ def world(tmp_path, clock):
 
 @pytest.fixture(autouse=True)
 def own_context():
-    """Forget after each test what it wrote: pytest runs all of them in one context."""
-    token = tokens._written.set(None)
+    """Keep apart what each test wrote: pytest runs all of them in one context."""
+    token, request = tokens._written.set(None), _scope.current.set(None)
     yield
+    _scope.current.reset(request)
     tokens._written.reset(token)
