@@ -45,7 +45,7 @@ SQLALCHEMY_20 = "sqlalchemy==2.0.58"
 # Random examples search for faults in our rules: one Python with the newest versions does it whole.
 BRIEF = "--hypothesis-profile=brief"
 
-# On two processes: what measures no time that another process could take.
+# On two processes: all but what is held against the clock.
 PARALLEL = ("-n", "2", "--dist", "loadfile")
 PURE = ("tests/unit", "tests/property")
 
@@ -138,9 +138,9 @@ def tests(session: nox.Session) -> None:
     if session.posargs:
         session.run("pytest", *session.posargs)
     elif session.python == OLDEST:
-        session.run("pytest", *PARALLEL, *existing(*PURE))
-        served = (f"--ignore={path}" for path in PURE)
-        session.run("pytest", *served, *existing("tests", "docs", "README.md"))
+        session.run("pytest", *PARALLEL, *existing(*PURE, "tests/integration"))
+        # Faults are held against the clock, and have the machine to themselves.
+        session.run("pytest", *existing("tests/faults", "docs", "README.md"))
         # The examples in docstrings; 5 = there are none.
         session.run("pytest", "--doctest-modules", "src/hhs_perf", success_codes=[0, 5])
     else:
@@ -161,8 +161,7 @@ def lowest(session: nox.Session) -> None:
     if session.posargs:
         session.run(*pytest, *session.posargs)
     else:
-        session.run(*pytest, *PARALLEL, *existing("tests/unit"))
-        session.run(*pytest, *existing("tests/integration"))
+        session.run(*pytest, *PARALLEL, *existing("tests/unit", "tests/integration"))
 
 
 @nox.session(python=PYTHONS[0])
@@ -180,8 +179,7 @@ def sql20(session: nox.Session) -> None:
             for path in sorted(Path("tests/integration").glob("test_database_*.py"))
             if path.stem != "test_database_partitions"
         ]
-        session.run(*pytest, *PARALLEL, *existing("tests/unit/database"))
-        session.run(*pytest, *served)
+        session.run(*pytest, *PARALLEL, *existing("tests/unit/database"), *served)
 
 
 @nox.session

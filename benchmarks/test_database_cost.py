@@ -58,7 +58,7 @@ WORDS: Final[dict[Work, str]] = {
 NOTE: Final = (
     "CPU time above the same queries unwatched. `timing` is HHS_PERF_QUERY_DETAIL=timing; `full`"
     " times fetching, counts rows, looks for N+1 queries in a scope and watches the pool. Both"
-    " include a flush for each turn of 200 to 500 queries. Peers run in processes of their own,"
+    " include a flush for each turn of 500 or 1,000 queries. Peers run in processes of their own,"
     " in the same rounds."
 )
 

@@ -70,13 +70,14 @@ class TimedFetch(Fetch, _cursor.CursorFetchStrategy):
 
     def fetchall(self, result: Any, dbapi_cursor: Any) -> Any:
         """Fetch what is left."""
-        began = self.statement.monotonic()
+        monotonic = self.statement.monotonic
+        began = monotonic()
         try:
             rows = dbapi_cursor.fetchall()
         except BaseException as error:
             self._failed(result, dbapi_cursor, began, error)
             raise
-        self.fetch += self.statement.monotonic() - began
+        self.fetch += monotonic() - began
         self.rows += len(rows)
         result._soft_close()  # noqa: SLF001 - as the strategy does that this one replaces
         return rows

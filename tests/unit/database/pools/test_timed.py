@@ -391,11 +391,13 @@ def test_child_begins_at_nothing(engine: Engine, watched: Watched) -> None:
         report = watched.only()
         assert (report.checkouts, report.connects, report.most_in_use) == (0, 0, 2)
         assert (report.hold.count, report.holders, ledger.out) == (0, (), {})
+        parents = engine.pool
         engine.dispose(close=False)
         with engine.connect():
             assert watched.only().checkouts == 1
         held.close()
     assert watched.only().hold.count == 1
+    parents.dispose()
 
 
 def test_names_of_pools(tmp_path: Path, watched: Watched) -> None:
