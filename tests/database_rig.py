@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, ForeignKey, create_engine, event, select, text
+from sqlalchemy import Engine, ForeignKey, create_engine, event, insert, select, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, relationship
 
 from hhs_perf import Monitor, Settings
@@ -36,8 +36,19 @@ class Order(Base):
     person_id: Mapped[int] = mapped_column(ForeignKey("person.id"))
 
 
+class Visit(Base):
+    """Somebody looked in: there are enough of them to need an index."""
+
+    __tablename__ = "visit"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    person_id: Mapped[int] = mapped_column(ForeignKey("person.id"))
+
+
 class Rig:
-    """A monitor without thread that sees one SQLite file of 20 people with an order each."""
+    """A monitor without thread that sees one SQLite file.
+
+    In it are 20 people with an order each, and 1,200 visits.
+    """
 
     def __init__(self, folder: Path, clock: FakeClock, **environ: str) -> None:
         self.clock = clock
@@ -49,6 +60,8 @@ class Rig:
         Base.metadata.create_all(self.engine)
         with Session(self.engine) as session:
             session.add_all(Person(name=f"{SECRET}-{n}", orders=[Order()]) for n in range(20))
+            session.flush()
+            session.execute(insert(Visit), [{"person_id": n % 20 + 1} for n in range(1200)])
             session.commit()
         self.engine.dispose()
         self.monitor.database.instrument(self.engine)
