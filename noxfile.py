@@ -38,6 +38,7 @@ NOT_LOWEST = (
     *("*/unit/metrics/test_windows_over_time.py", "*/unit/database/pools/test_sizing.py"),
     # `sql20` has these.
     *(f"*/integration/test_database_{what}.py" for what in ("indexes", "looks", "replicas")),
+    "*/integration/test_n_plus_one_scenarios.py",
     *("*/unit/test_n_plus_one_scenarios.py", "*/test_chaos_proxy.py", "*/test_postgres_servers.py"),
 )
 
@@ -47,8 +48,9 @@ SQLALCHEMY_20 = "sqlalchemy==2.0.58"
 # Random examples search for faults in our rules: one Python with the newest versions does it whole.
 BRIEF = "--hypothesis-profile=brief"
 
-# On two processes: all but what is held against the clock.
-PARALLEL = ("-n", "2", "--dist", "loadfile")
+# On three processes, as many tests wait: all but what is held against the clock. What is named
+# first starts first, so that the long ones do not come last.
+PARALLEL = ("-n", "3", "--dist", "loadfile", "--no-loadscope-reorder")
 PURE = ("tests/unit", "tests/property")
 
 nox.needs_version = ">=2026.10"
@@ -140,7 +142,7 @@ def tests(session: nox.Session) -> None:
     if session.posargs:
         session.run("pytest", *session.posargs)
     elif session.python == OLDEST:
-        session.run("pytest", *PARALLEL, *existing(*PURE, "tests/integration"))
+        session.run("pytest", *PARALLEL, *existing("tests/integration", *PURE))
         # Faults are held against the clock, and have the machine to themselves.
         session.run("pytest", *existing("tests/faults", "docs", "README.md"))
         # The examples in docstrings; 5 = there are none.
@@ -163,7 +165,7 @@ def lowest(session: nox.Session) -> None:
     if session.posargs:
         session.run(*pytest, *session.posargs)
     else:
-        session.run(*pytest, *PARALLEL, *existing("tests/unit", "tests/integration"))
+        session.run(*pytest, *PARALLEL, *existing("tests/integration", "tests/unit"))
 
 
 @nox.session(python=PYTHONS[0])
@@ -176,12 +178,10 @@ def sql20(session: nox.Session) -> None:
     if session.posargs:
         session.run(*pytest, *session.posargs)
     else:
-        served = [
-            str(path)
-            for path in sorted(Path("tests/integration").glob("test_database_*.py"))
-            if path.stem != "test_database_partitions"
-        ]
-        session.run(*pytest, *PARALLEL, *existing("tests/unit/database"), *served)
+        found = sorted(Path("tests/integration").glob("test_database_*.py"))
+        served = [str(path) for path in found if path.stem != "test_database_partitions"]
+        served += existing("tests/integration/test_n_plus_one_scenarios.py")
+        session.run(*pytest, *PARALLEL, *served, *existing("tests/unit/database"))
 
 
 @nox.session
