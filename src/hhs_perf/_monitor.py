@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .cache import TieredCache
     from .database import Database
     from .metrics import Reader
+    from .scrapers import Scrapers
     from .sla import AlertRule, Sla, SlaVerdict
 
 __all__ = ["Monitor"]
@@ -90,13 +91,12 @@ class Monitor:
         self._tracker = sla_rooms.SlaTracker()
         self._count_thresholds()
         self.plugins.register_collectors(self.metrics)
-        for variable in self.settings.unknown:
-            _LOG.warning("the variable %s means nothing to hhs_perf", variable)
         self._faults = Faults()
-        # Guards the six fields below.
+        # Guards the seven fields below.
         self._lock = threading.Lock()
         self._cache: TieredCache | None = None
         self._database: Database | None = None
+        self._scrapers: Scrapers | None = None
         self.is_started = False
         self._was_closed = False
         self._advanced_at = -math.inf
@@ -112,6 +112,7 @@ class Monitor:
             else None
         )
         renew_after_fork(self)
+        self._warn_of_unknown_variables()
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Monitor:
@@ -168,6 +169,51 @@ class Monitor:
     def has_database(self) -> bool:
         """Tell whether somebody has asked for the database part."""
         return self._database is not None
+
+    @property
+    def scrapers(self) -> Scrapers:
+        """What asks platforms for the figures of accounts, made when it is first asked for.
+
+        Raises ConfigurationError for variables of platforms that cannot be used, and where
+        REDIS_URL is set and the extra `redis` is missing.
+        """
+        scrapers = self._scrapers
+        return scrapers if scrapers is not None else self._make_scrapers()
+
+    @property
+    def has_scrapers(self) -> bool:
+        """Tell whether somebody has asked for the scrapers."""
+        return self._scrapers is not None
+
+    def _make_scrapers(self) -> Scrapers:
+        from .scrapers.observing import Observed  # noqa: PLC0415 - slow, and not everybody scrapes
+        from .scrapers.scrapers import Scrapers  # noqa: PLC0415 - likewise
+
+        with self._lock:
+            scrapers = self._scrapers
+            if scrapers is None:
+                finished = self.plugins.scrape_finished
+                scrapers = Scrapers.from_settings(
+                    self.settings,
+                    platforms=self.plugins.platforms(),
+                    clock=self.clock,
+                    observer=Observed(self.collectors.scrapers, finished)
+                    if self.is_enabled
+                    else None,
+                    client_of=self.plugins.http_client,
+                    faults=self._faults,
+                )
+                self._scrapers = scrapers
+        return scrapers
+
+    def _warn_of_unknown_variables(self) -> None:
+        unknown = set(self.settings.unknown)
+        if unknown:
+            from .scrapers.engine.setup import variables_of  # noqa: PLC0415 - seldom needed
+
+            unknown.difference_update(*map(variables_of, self.plugins.platforms()))
+        for variable in sorted(unknown):
+            _LOG.warning("the variable %s means nothing to hhs_perf", variable)
 
     def _make_database(self) -> Database:
         try:

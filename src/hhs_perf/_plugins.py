@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from importlib.metadata import EntryPoint
 
+    from ._settings import ScraperSettings
     from .metrics import Registry
+    from .scrapers import Outcome, Platform, TransportFactory
     from .sla import AlertChange, AlertRule, Sla, SlaChange
 
 __all__ = ["PluginRow", "PluginStatus", "Plugins"]
@@ -126,6 +128,29 @@ class Plugins:
     def alerts(self) -> list[AlertRule]:
         """Gather the alert rules of all plugins, those registered first first."""
         return self._gather("hhs_perf_register_alerts", sla_rooms.AlertRule)
+
+    def platforms(self) -> list[Platform]:
+        """Gather the platforms of all plugins, those registered first first."""
+        from .scrapers.platform import Platform  # noqa: PLC0415 - not everybody scrapes
+
+        return self._gather("hhs_perf_register_platforms", Platform)
+
+    def http_client(self, platform: Platform, settings: ScraperSettings) -> TransportFactory | None:
+        """Ask for what makes a platform's transport: the first that has one is taken."""
+        found: list[TransportFactory] = []
+
+        def take(result: TransportFactory | None) -> None:
+            if result is not None:
+                if not callable(result):
+                    raise TypeError(f"it must give a callable, and gave {result!r}")
+                found.append(result)
+
+        self._tell("hhs_perf_http_client", take, platform=platform, settings=settings)
+        return found[-1] if found else None
+
+    def scrape_finished(self, outcome: Outcome) -> None:
+        """Tell what became of an account."""
+        self._tell("hhs_perf_scrape_finished", outcome=outcome)
 
     def register_collectors(self, metrics: Registry) -> None:
         """Let plugins make their instruments."""

@@ -20,15 +20,18 @@ __all__ = [
     "DigestName",
     "NPlusOneMode",
     "QueryDetail",
+    "TransportName",
     "as_boolean",
     "as_database_url",
     "as_database_urls",
+    "as_header",
     "as_integer",
     "as_life",
     "as_mac_keys",
     "as_namespace",
     "as_one_of",
     "as_path",
+    "as_pause",
     "as_recycle",
     "as_redis_url",
     "as_seconds",
@@ -46,6 +49,7 @@ V = TypeVar("V")
 DigestName = Literal["auto", "fastdigest", "tdigest"]
 QueryDetail = Literal["full", "timing"]
 NPlusOneMode = Literal["record", "warn", "raise", "off"]
+TransportName = Literal["auto", "httpx", "httpx2", "aiohttp"]
 
 PREFIX: Final = "HHS_PERF_"
 _LONGEST_LIFE: Final = 30 * 86_400.0
@@ -115,6 +119,18 @@ def as_seconds(text: str) -> float:
     if not 0 < value < math.inf:
         raise ValueError(f"must be more than 0 seconds and finite, got {text}")
     return value
+
+
+def as_pause(text: str) -> float:
+    """Read a finite number of seconds, 0 among them."""
+    return 0.0 if text.strip() in {"0", "0.0"} else as_seconds(text)
+
+
+def as_header(text: str) -> str:
+    """Read what may stand in a header of HTTP: printable ASCII, 200 signs at most."""
+    if not re.fullmatch(r"[\x20-\x7e]{1,200}", text):
+        raise ValueError("must be 1 to 200 printable signs of ASCII")
+    return text
 
 
 def as_life(text: str) -> float:

@@ -12,15 +12,18 @@ from ._setting_fields import (
     DigestName,
     NPlusOneMode,
     QueryDetail,
+    TransportName,
     as_boolean,
     as_database_url,
     as_database_urls,
+    as_header,
     as_integer,
     as_life,
     as_mac_keys,
     as_namespace,
     as_one_of,
     as_path,
+    as_pause,
     as_recycle,
     as_redis_url,
     as_seconds,
@@ -53,8 +56,10 @@ __all__ = [
     "PluginSettings",
     "QueryDetail",
     "RedisSettings",
+    "ScraperSettings",
     "Settings",
     "Source",
+    "TransportName",
     "WebSettings",
     "setting_fields",
 ]
@@ -282,6 +287,63 @@ class DatabaseSettings:
 
 
 @attrs.frozen(kw_only=True)
+class ScraperSettings:
+    """How platforms are asked for the figures of accounts."""
+
+    max_workers: int = setting(
+        "HHS_PERF_SCRAPE_WORKERS", as_integer(1), 5, "requests under way at a time, all platforms"
+    )
+    interval: float = setting(
+        "HHS_PERF_SCRAPE_INTERVAL",
+        as_pause,
+        0.5,
+        "seconds between the starts of two requests to a platform that names no other",
+    )
+    connect_timeout: float = setting(
+        "HHS_PERF_SCRAPE_CONNECT_TIMEOUT", as_seconds, 5.0, "seconds to wait for a connection"
+    )
+    read_timeout: float = setting(
+        "HHS_PERF_SCRAPE_READ_TIMEOUT", as_seconds, 10.0, "seconds to wait for the next bytes"
+    )
+    total_timeout: float = setting(
+        "HHS_PERF_SCRAPE_TIMEOUT", as_seconds, 30.0, "seconds that a request may take in all"
+    )
+    attempts: int = setting(
+        "HHS_PERF_SCRAPE_ATTEMPTS", as_integer(1), 4, "how often a request is sent before it failed"
+    )
+    max_wait: float = setting(
+        "HHS_PERF_SCRAPE_MAX_WAIT",
+        as_seconds,
+        900.0,
+        "longest pause, in seconds, that a platform may ask a run to wait for",
+    )
+    max_body: int = setting(
+        "HHS_PERF_SCRAPE_MAX_BODY", as_integer(1024), 8 * 1024 * 1024, "bytes read of a reply"
+    )
+    transport: TransportName = setting(
+        "HHS_PERF_SCRAPE_TRANSPORT",
+        as_one_of("auto", "httpx", "httpx2", "aiohttp"),
+        "auto",
+        "what speaks HTTP: auto takes the fastest that is installed; httpx, httpx2 or aiohttp",
+    )
+    user_agent: str = setting(
+        "HHS_PERF_SCRAPE_USER_AGENT", as_header, "hhs_perf", "what requests name as their sender"
+    )
+    celery_max_workers: int | None = setting(
+        "CELERY_MAX_WORKERS",
+        as_integer(1),
+        None,
+        "tasks that a Celery worker runs at a time; unset: as Celery decides",
+    )
+    celery_prefetch: int | None = setting(
+        "CELERY_PREFETCH",
+        as_integer(0),
+        None,
+        "tasks that a Celery worker fetches ahead for each that it runs; unset: as Celery decides",
+    )
+
+
+@attrs.frozen(kw_only=True)
 class Settings:
     """All settings of one monitor."""
 
@@ -298,8 +360,13 @@ class Settings:
     redis: RedisSettings = attrs.field(factory=RedisSettings)
     cache: CacheSettings = attrs.field(factory=CacheSettings)
     database: DatabaseSettings = attrs.field(factory=DatabaseSettings)
+    scrapers: ScraperSettings = attrs.field(factory=ScraperSettings)
     unknown: tuple[str, ...] = ()
-    """Variables that start with HHS_PERF_ and mean nothing: most often, misspelt ones."""
+    """Variables that start with HHS_PERF_ and are no settings: a platform's, or misspelt ones."""
+    platform_variables: Mapping[str, str] = attrs.field(
+        factory=dict, repr=lambda held: repr(sorted(held))
+    )
+    """Their values, of which some are the credentials of platforms: only their names are shown."""
     sources: Mapping[str, Source] = attrs.field(factory=dict, repr=False, eq=False)
     """Where each variable's value comes from; `code` for settings made by hand."""
 
@@ -328,6 +395,7 @@ _GROUPS: Final[Mapping[str, type]] = {
     "redis": RedisSettings,
     "cache": CacheSettings,
     "database": DatabaseSettings,
+    "scrapers": ScraperSettings,
 }
 
 
@@ -388,9 +456,11 @@ def _read(environ: Mapping[str, str]) -> Settings:
             break
     if problems:
         raise ConfigurationError(problems)
+    unknown = sorted(name for name in environ if name.startswith(PREFIX) and name not in known)
     return Settings(
         **values.get(None, {}),
         **{name: of(**values.get(name, {})) for name, of in _GROUPS.items()},
-        unknown=tuple(sorted(v for v in environ if v.startswith(PREFIX) and v not in known)),
+        unknown=tuple(unknown),
+        platform_variables={name: environ[name] for name in unknown if environ[name]},
         sources=sources,
     )

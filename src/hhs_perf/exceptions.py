@@ -16,7 +16,21 @@ HhsPerfError
 │  ├─ NPlusOneError(RuntimeError)    one query for each row of another, where that was to raise
 │  └─ ReplicaError
 │     └─ ReadOnlyError(RuntimeError)   a write inside of read_only()
-└─ PluginError
+├─ PluginError
+│  └─ UnknownPlatformError(LookupError)
+├─ AccountsError(ValueError)         a list of accounts cannot be read, every bad row of it
+├─ StorageError                      snapshots cannot be written; the cause is chained
+└─ ScrapeError                       an account has no snapshot; one class for each kind
+   ├─ RateLimitedError
+   ├─ QuotaExhaustedError
+   ├─ AuthError(PermissionError)
+   ├─ ForbiddenError(PermissionError)
+   ├─ NotFoundError(LookupError)
+   ├─ SuspendedError
+   ├─ ChallengeError
+   ├─ SchemaChangedError(ValueError)
+   ├─ NetworkError(ConnectionError)
+   └─ ServerError
 ```
 
 Private errors of `cli/` and `demo/` derive from HhsPerfError directly.
@@ -24,26 +38,41 @@ Private errors of `cli/` and `demo/` derive from HhsPerfError directly.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 __all__ = [
+    "SCRAPE_ERRORS",
+    "AccountsError",
+    "AuthError",
     "CacheBackendError",
     "CacheCodecError",
     "CacheError",
     "CacheKeyError",
     "CacheReentrancyError",
     "CacheTimeoutError",
+    "ChallengeError",
     "ConfigurationError",
     "DatabaseError",
+    "ForbiddenError",
     "HhsPerfError",
     "MetricKindError",
     "NPlusOneError",
+    "NetworkError",
+    "NotFoundError",
     "PluginError",
+    "QuotaExhaustedError",
+    "RateLimitedError",
     "ReadOnlyError",
     "ReplicaError",
+    "SchemaChangedError",
+    "ScrapeError",
+    "ServerError",
+    "StorageError",
+    "SuspendedError",
+    "UnknownPlatformError",
     "UnknownSlaError",
     "UnknownWindowError",
 ]
@@ -172,6 +201,124 @@ class PluginError(HhsPerfError):
     def __init__(self, plugin: str, reason: str) -> None:
         self.plugin = plugin
         super().__init__(f"plugin {plugin!r}: {reason}")
+
+
+class UnknownPlatformError(PluginError, LookupError):
+    """No platform has that name; `known` lists those that exist."""
+
+    def __init__(self, name: str, known: Iterable[str]) -> None:
+        self.name = name
+        self.known: tuple[str, ...] = tuple(known)
+        super().__init__(name, f"no such platform; known are {', '.join(self.known) or 'none'}")
+
+
+class AccountsError(HhsPerfError, ValueError):
+    """A list of accounts cannot be read; `problems` names every bad row, not only the first."""
+
+    def __init__(self, source: str, problems: Iterable[str]) -> None:
+        self.source = source
+        self.problems: tuple[str, ...] = tuple(problems)
+        super().__init__(f"{source}: {'; '.join(self.problems)}")
+
+
+class StorageError(HhsPerfError):
+    """Snapshots cannot be written or read back; the cause is chained."""
+
+
+class ScrapeError(HhsPerfError):
+    """The account `handle` of `platform` has no snapshot; `kind` is the kind of failure.
+
+    `wait` is for how many seconds the platform asked to be left alone, None where it did not.
+    """
+
+    kind: ClassVar[str] = ""
+
+    def __init__(
+        self, platform: str, handle: str, detail: str, *, wait: float | None = None
+    ) -> None:
+        self.platform = platform
+        self.handle = handle
+        self.detail = detail
+        self.wait = wait
+        super().__init__(f"{platform}: {handle}: {self.kind}: {detail}")
+
+
+class RateLimitedError(ScrapeError):
+    """The platform was asked too often."""
+
+    kind = "rate_limited"
+
+
+class QuotaExhaustedError(ScrapeError):
+    """What the platform allows in a day or a month is used up."""
+
+    kind = "quota_exhausted"
+
+
+class AuthError(ScrapeError, PermissionError):
+    """The credentials are wrong or have expired."""
+
+    kind = "auth"
+
+
+class ForbiddenError(ScrapeError, PermissionError):
+    """The credentials do not allow this, or the account is private."""
+
+    kind = "forbidden"
+
+
+class NotFoundError(ScrapeError, LookupError):
+    """The platform has no such account."""
+
+    kind = "not_found"
+
+
+class SuspendedError(ScrapeError):
+    """The account is suspended or deactivated."""
+
+    kind = "suspended"
+
+
+class ChallengeError(ScrapeError):
+    """A login page or a test for robots came back; no way around it is tried."""
+
+    kind = "challenge"
+
+
+class SchemaChangedError(ScrapeError, ValueError):
+    """The reply is not what the platform documents: nothing is read out of it."""
+
+    kind = "schema_changed"
+
+
+class NetworkError(ScrapeError, ConnectionError):
+    """No reply: refused, lost, cut short or too late."""
+
+    kind = "network"
+
+
+class ServerError(ScrapeError):
+    """The platform says that it failed itself."""
+
+    kind = "server"
+
+
+SCRAPE_ERRORS: Final[Mapping[str, type[ScrapeError]]] = {
+    each.kind: each
+    for each in (
+        RateLimitedError,
+        QuotaExhaustedError,
+        AuthError,
+        ForbiddenError,
+        NotFoundError,
+        SuspendedError,
+        ChallengeError,
+        SchemaChangedError,
+        NetworkError,
+        ServerError,
+    )
+}
+"""The error of each kind of failure."""
 
 
 def _rebuilt(kind: type[HhsPerfError], args: tuple[Any, ...]) -> HhsPerfError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .address import Address, masked
+from .backplane import Backplane, Listener
 from .clients import (
     answered_errors,
     async_client,
@@ -15,6 +16,8 @@ from .reading import LoopReader, ThreadReader
 
 __all__ = [
     "Address",
+    "Backplane",
+    "Listener",
     "LoopReader",
     "ThreadReader",
     "answered_errors",

@@ -14,11 +14,11 @@ from .store.entry import HIT, Detail
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from .._redis import Backplane
     from .drive import Steps
     from .memory import Memory
     from .observed.stats import MissReason, PatternCounts
     from .policy import Policy
-    from .remote.backplane import Backplane
     from .remote.l2 import Level2
     from .store.entry import Entry
     from .wire.codec import Codec, Frame

@@ -6,10 +6,16 @@ import math
 from typing import TYPE_CHECKING, Final
 
 from ..._breaker import Breaker
-from ..._redis import Address, async_client, backend_errors, subscriber_client, sync_client
+from ..._redis import (
+    Address,
+    Backplane,
+    async_client,
+    backend_errors,
+    subscriber_client,
+    sync_client,
+)
 from ...exceptions import ConfigurationError
 from ..lookup import Second
-from .backplane import Backplane
 from .coherence import Coherence
 from .l2 import Level2
 from .loop_link import AsyncLinks

@@ -1,8 +1,7 @@
-"""The backplane: one thread of each process that hears what the others delete and write.
+"""The backplane: one thread of a process that hears what the others say on a channel.
 
 It has a connection of its own. When nothing answers a ping on it for a second the link counts as
-lost, and lives in L1 are shortened: what others invalidate is not heard. It also probes Redis
-while the breaker is open, and lets the leases of long loads run on.
+lost. Whoever listens is given turns on that thread as well, to do what no caller shall wait for.
 """
 
 from __future__ import annotations
@@ -60,12 +59,14 @@ class Backplane:
         listener: Listener,
         monotonic: Callable[[], float],
         errors: tuple[type[BaseException], ...],
+        name: str = "hhs_perf-backplane",
     ) -> None:
         self._make_client = make_client
         self._channel = channel
         self._listener = ref(listener)
         self._now = monotonic
         self._errors = errors
+        self._name = name
         # Guards the start and the end of the thread; reentrant as that of flights.
         self._lock = threading.RLock()
         self._thread: threading.Thread | None = None
@@ -90,7 +91,7 @@ class Backplane:
                     thread = threading.Thread(
                         target=self._run,
                         args=(self._stop,),
-                        name="hhs_perf-backplane",
+                        name=self._name,
                         daemon=True,
                     )
                     # At first: a signal handler may ask for it while it starts.
@@ -179,7 +180,7 @@ class Backplane:
 
     def _linked(self) -> None:
         if not self._tell("linked"):
-            raise ConnectionError("what was invalidated meanwhile is not known")
+            raise ConnectionError("what was said meanwhile is not known")
         self.is_linked = True
         self._tried()
 

@@ -1,0 +1,34 @@
+"""Accounts: whose figures are wanted."""
+
+from __future__ import annotations
+
+import attrs
+
+__all__ = ["Account"]
+
+
+@attrs.frozen(kw_only=True)
+class Account:
+    """An account on a platform, as somebody listed it: an address, or a handle and a platform.
+
+    `account_id` is what the platform calls it for ever, where an earlier run found that out.
+    """
+
+    platform: str = ""
+    """As listed: `X`, `Facebook Español`; empty where the address says it all."""
+    url: str | None = None
+    handle: str | None = None
+    organization: str = ""
+    account_id: str | None = None
+    display_name: str | None = None
+    is_core: bool = False
+    is_active: bool = True
+
+    def __attrs_post_init__(self) -> None:
+        if not self.url and not (self.platform and self.handle):
+            raise ValueError("an account needs a URL, or a platform and a handle")
+
+    @property
+    def name(self) -> str:
+        """How messages call it."""
+        return self.url or f"{self.platform} {self.handle}"

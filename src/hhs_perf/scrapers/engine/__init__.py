@@ -1,0 +1,1 @@
+"""The engine: from accounts to outcomes, within the limits of each platform."""

@@ -1,0 +1,85 @@
+"""Mastodon: accounts on any server that speaks its API, one a request."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from ..platform import Credential, Platform
+from . import _mastodon_api as api
+from ._handles import words
+from .signals import standard
+
+if TYPE_CHECKING:
+    from ..platform import Address, Call, Credentials, Reading, Reply, Target
+    from ..values import Failure
+
+__all__ = ["MASTODON"]
+
+_KNOWN_HOSTS: Final = words(
+    "aus.social fosstodon.org hachyderm.io infosec.exchange journa.host mas.to mastodon.green"
+    " mastodon.online mastodon.social mastodon.world masto.ai mstdn.jp mstdn.social"
+    " pawoo.net sciences.social social.coop social.vivaldi.net techhub.social toot.community"
+    " universeodon.com med-mastodon.com mastodon.education"
+)
+_HANDLE: Final = re.compile(
+    r"[a-z0-9_](?:[a-z0-9_.-]{0,60}[a-z0-9_])?@(?=.{4,120}\Z)[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63})*"
+    r"\.(?=[a-z0-9-]*[a-z])[a-z0-9-]{2,63}"
+)
+_FOLDERS: Final = ("users", "web", "deck")
+
+
+def _normalise(handle: str) -> str:
+    name = handle.strip().removeprefix("@").lower()
+    return name if _HANDLE.fullmatch(name) else ""
+
+
+def _match(address: Address) -> str | None:
+    """Read /@name, /users/name and /@name@home; a name belongs to the server of its address."""
+    if not address.path or not (address.is_named or address.host in _KNOWN_HOSTS):
+        return None
+    path = address.path
+    first = path[0]
+    if first.lower() in _FOLDERS and len(path) > 1:
+        first = path[1] if first == "users" or path[1].startswith("@") else ""
+        first = first if first.startswith("@") else f"@{first}"
+    if not first.startswith("@"):
+        return None
+    name, _, home = first.removeprefix("@").partition("@")
+    return _normalise(f"{name}@{home or address.host}") or None
+
+
+def _build(targets: tuple[Target, ...], credentials: Credentials) -> Call:
+    name, _, home = targets[0].handle.partition("@")
+    return api.look_up(name, credentials, home)
+
+
+def _parse(reply: Reply, targets: tuple[Target, ...]) -> dict[Target, Reading | Failure]:
+    return api.read(reply, targets[0], targets[0].handle.partition("@")[0])
+
+
+MASTODON: Final = Platform(
+    name="mastodon",
+    title="Mastodon",
+    aliases=("fediverse",),
+    base_url="https://mastodon.social",
+    match=_match,
+    normalise=_normalise,
+    build=_build,
+    parse=_parse,
+    rate_signal=standard,
+    interval=api.INTERVAL,
+    many_hosts=True,
+    figures=("followers_count", "following_count", "posts_count"),
+    credentials=(
+        Credential(
+            name="token",
+            how="A token from Preferences, Development of an account, where a server wants one.",
+            required=False,
+        ),
+    ),
+    notes=(
+        "Handles are name@server. Addresses on servers that are not among the well-known ones"
+        " need the platform named beside them. 300 requests in five minutes for each server."
+    ),
+)

@@ -1,0 +1,368 @@
+"""Scraping, as a monitor offers it: platforms, limits, runs, and how each platform is doing."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import TYPE_CHECKING, Final
+
+import attrs
+
+from .._faults import Faults
+from ..exceptions import UnknownPlatformError
+from .engine.health import Health, PlatformState
+from .engine.plan import RunPlan, plan
+from .engine.run import Observer, Run, RunParts
+from .engine.selection import Selector, Wanted, day_of
+from .engine.setup import PlatformSetup, configure
+from .limits.local import LocalLimiter
+from .transport import TransportOptions
+
+if TYPE_CHECKING:
+    from collections.abc import (
+        AsyncIterator,
+        Callable,
+        Generator,
+        Iterable,
+        Iterator,
+        Mapping,
+        Sequence,
+    )
+    from pathlib import Path
+
+    from .._clock import Clock
+    from .._settings import ScraperSettings, Settings
+    from .accounts import Account
+    from .engine.report import RunReport
+    from .limiter import Limiter
+    from .platform import Platform
+    from .storage.sink import Sink
+    from .transport import TransportFactory
+    from .values import Outcome
+
+__all__ = ["ScrapeRun", "Scrapers"]
+
+_NOBODY: Final[Mapping[str, str]] = {}
+
+
+class ScrapeRun:
+    """A run: iterated over once, with `for` or `async for`, it gives the outcome of each account.
+
+    Whoever stops early leaves nothing under way, and what was fetched is kept. `report` tells what
+    the run did, at any time. `for` starts an event loop of its own, so it raises RuntimeError
+    inside of a running one.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+
+    @property
+    def expected(self) -> Mapping[str, int]:
+        """How many accounts are asked for, by platform; empty before the first outcome."""
+        return self._run.expected
+
+    @property
+    def report(self) -> RunReport:
+        """What the run did, so far or in all."""
+        return self._run.report
+
+    def __aiter__(self) -> AsyncIterator[Outcome]:
+        """Go through the outcomes."""
+        return self._run.outcomes()
+
+    def __iter__(self) -> Iterator[Outcome]:
+        """Go through the outcomes."""
+        _refuse_in_loop("iterate with `async for`")
+        return self._steps()
+
+    def _steps(self) -> Generator[Outcome]:
+        with asyncio.Runner() as runner:
+            outcomes = self._run.outcomes()
+
+            async def step() -> Outcome | None:
+                return await anext(outcomes, None)
+
+            try:
+                while (outcome := runner.run(step())) is not None:
+                    yield outcome
+            finally:
+                runner.run(_end(outcomes))
+
+
+class Scrapers:
+    """Asks platforms for the public figures of accounts. Any thread may use it.
+
+    Limits, breakers and budgets are those of the process, whichever runs go on in it; where a
+    `limiter` is shared, those of all processes.
+    """
+
+    def __init__(  # noqa: PLR0913 - each is a part that somebody else may hand in
+        self,
+        settings: ScraperSettings,
+        *,
+        platforms: Iterable[Platform],
+        clock: Clock,
+        variables: Mapping[str, str] = _NOBODY,
+        limiter: Limiter | None = None,
+        observer: Observer | None = None,
+        client_of: Callable[[Platform, ScraperSettings], TransportFactory | None] | None = None,
+        transport: TransportFactory | None = None,
+        faults: Faults | None = None,
+        spill_in: Path | None = None,
+    ) -> None:
+        """Set up the platforms; of two of a name the later one is taken.
+
+        `variables` hold credentials, as the environment names them. `transport` makes the
+        transports instead of what the settings name. Raises ConfigurationError for variables that
+        cannot be used.
+        """
+        self.settings = settings
+        self.limiter: Limiter = limiter or LocalLimiter(clock)
+        self._setups: dict[str, PlatformSetup] = configure(platforms, settings, variables)
+        self._clock = clock
+        self._observer = observer or Observer()
+        self._client_of = client_of
+        self._transport = transport
+        self._faults = faults or Faults("hhs_perf.scrapers")
+        self._spill_in = spill_in
+        # Guards the making of what is remembered of each platform.
+        self._lock = threading.Lock()
+        self._health: dict[str, Health] = {}
+
+    @classmethod
+    def from_settings(
+        cls,
+        settings: Settings,
+        *,
+        platforms: Iterable[Platform],
+        clock: Clock,
+        observer: Observer | None = None,
+        client_of: Callable[[Platform, ScraperSettings], TransportFactory | None] | None = None,
+        faults: Faults | None = None,
+    ) -> Scrapers:
+        """Make what the settings describe; with a REDIS_URL limits are shared through it.
+
+        Raises ConfigurationError as the class does, and where the extra `redis` is missing.
+        """
+        limiter: Limiter | None = None
+        if settings.redis.url is not None:
+            from .limits.shared import SharedLimiter  # noqa: PLC0415 - redis-py is optional
+
+            limiter = SharedLimiter(settings.redis.url, clock, namespace=settings.redis.namespace)
+        return cls(
+            settings.scrapers,
+            platforms=platforms,
+            clock=clock,
+            variables=settings.platform_variables,
+            limiter=limiter,
+            observer=observer,
+            client_of=client_of,
+            faults=faults,
+            spill_in=settings.cache.state_dir,
+        )
+
+    @property
+    def platforms(self) -> tuple[Platform, ...]:
+        """The platforms known, in the order in which they came."""
+        return tuple(each.platform for each in self._setups.values())
+
+    @property
+    def setups(self) -> tuple[PlatformSetup, ...]:
+        """The platforms, with what the environment says of each."""
+        return tuple(self._setups.values())
+
+    def platform(self, name: str) -> Platform:
+        """Find a platform by its name, title or alias. Raises UnknownPlatformError."""
+        for each in self.platforms:
+            if each.answers_to(name):
+                return each
+        raise UnknownPlatformError(name, self._setups)
+
+    def run(
+        self,
+        accounts: Iterable[Account],
+        *,
+        to: Sink | None = None,
+        platforms: Sequence[str] = (),
+        core_only: bool = False,
+        core: str | None = None,
+        resume: bool = False,
+        max_workers: int | None = None,
+        max_wait: float | None = None,
+    ) -> ScrapeRun:
+        """Prepare a run; nothing is asked for before it is iterated over.
+
+        Snapshots go to the sink `to`, which the run closes. `platforms` are names; none: all.
+        `core` is `field=value`: those accounts are core ones too, and core ones come first.
+        `resume` leaves out accounts of which the sink has a snapshot of this UTC day. `max_wait`
+        is the longest pause, in seconds, that a platform may ask for, instead of the settings'.
+        Raises UnknownPlatformError, ConfigurationError for a `core` that says nothing.
+        """
+        wanted = self._wanted(platforms, core_only=core_only, core=core)
+        workers = self.settings.max_workers if max_workers is None else max_workers
+        if workers < 1:
+            raise ValueError(f"max_workers must be at least 1, got {workers}")
+        parts = self._parts(workers)
+        if max_wait is not None:
+            parts = attrs.evolve(parts, max_wait=max_wait)
+        return ScrapeRun(Run(accounts, parts, wanted, to=to, resume=resume))
+
+    def scrape(
+        self,
+        accounts: Iterable[Account],
+        *,
+        to: Sink | None = None,
+        platforms: Sequence[str] = (),
+        core_only: bool = False,
+        core: str | None = None,
+        resume: bool = False,
+        max_workers: int | None = None,
+    ) -> RunReport:
+        """Do a run as `run` describes it, and report. Raises RuntimeError in a running loop."""
+        _refuse_in_loop("await scrape_async()")
+        return asyncio.run(
+            self.scrape_async(
+                accounts,
+                to=to,
+                platforms=platforms,
+                core_only=core_only,
+                core=core,
+                resume=resume,
+                max_workers=max_workers,
+            )
+        )
+
+    async def scrape_async(
+        self,
+        accounts: Iterable[Account],
+        *,
+        to: Sink | None = None,
+        platforms: Sequence[str] = (),
+        core_only: bool = False,
+        core: str | None = None,
+        resume: bool = False,
+        max_workers: int | None = None,
+    ) -> RunReport:
+        """Do a run as `run` describes it, and report."""
+        run = self.run(
+            accounts,
+            to=to,
+            platforms=platforms,
+            core_only=core_only,
+            core=core,
+            resume=resume,
+            max_workers=max_workers,
+        )
+        outcomes = aiter(run)
+        try:
+            async for _ in outcomes:
+                pass
+        finally:
+            await _end(outcomes)
+        return run.report
+
+    def plan(
+        self,
+        accounts: Iterable[Account],
+        *,
+        to: Sink | None = None,
+        platforms: Sequence[str] = (),
+        core_only: bool = False,
+        core: str | None = None,
+        resume: bool = False,
+    ) -> RunPlan:
+        """Tell what a run would do: requests, seconds and cost of each platform. Asks nobody.
+
+        `to` is only read from. Raises as `run`.
+        """
+        wanted = self._wanted(platforms, core_only=core_only, core=core)
+        now = self._clock.wall()
+        ids = {} if to is None else to.account_ids()
+        if to is not None and resume:
+            wanted = attrs.evolve(wanted, done=to.done_on(day_of(now)))
+        return plan(Selector(self._setups, wanted, ids=ids, now=now).take(accounts))
+
+    def state(self) -> tuple[PlatformState, ...]:
+        """Tell how each platform is doing, by name."""
+        return tuple(self._state(setup) for _, setup in sorted(self._setups.items()))
+
+    def health_of(self, name: str) -> Health:
+        """Give what is remembered of a platform."""
+        with self._lock:
+            held = self._health.get(name)
+            if held is None:
+                held = self._health[name] = Health(self._clock)
+            return held
+
+    def _wanted(self, platforms: Sequence[str], *, core_only: bool, core: str | None) -> Wanted:
+        for name in platforms:
+            self.platform(name)
+        return Wanted(platforms=tuple(platforms), core_only=core_only, core=core)
+
+    def _parts(self, workers: int) -> RunParts:
+        held = self.settings
+        return RunParts(
+            setups=self._setups,
+            health_of=self.health_of,
+            limiter=self.limiter,
+            transport_of=self._transport_of,
+            options=TransportOptions(
+                connect_timeout=held.connect_timeout,
+                read_timeout=held.read_timeout,
+                total_timeout=held.total_timeout,
+                max_body=held.max_body,
+                user_agent=held.user_agent,
+                max_connections=workers,
+            ),
+            clock=self._clock,
+            observer=self._observer,
+            on_fault=self._faults.note,
+            max_workers=workers,
+            attempts=held.attempts,
+            max_wait=held.max_wait,
+            spill_in=self._spill_in,
+        )
+
+    def _transport_of(self, platform: Platform) -> TransportFactory:
+        if self._transport is not None:
+            return self._transport
+        found = None if self._client_of is None else self._client_of(platform, self.settings)
+        if found is not None:
+            return found
+        from .transports import factory_of  # noqa: PLC0415 - only who scrapes needs an HTTP library
+
+        return factory_of(self.settings.transport)
+
+    def _state(self, setup: PlatformSetup) -> PlatformState:
+        platform = setup.platform
+        health = self.health_of(platform.name)
+        now = self._clock.wall()
+        free_in = self.limiter.free_in(platform.name)
+        return PlatformState(
+            name=platform.name,
+            title=platform.title,
+            missing=setup.missing,
+            interval=setup.interval,
+            breaker=health.breaker.report(),
+            next_allowed=now + free_in if free_in > 0 else None,
+            last_good=health.last_good,
+            spent_today=health.spent(now),
+            unit=None if platform.budget is None else platform.budget.unit,
+            limit=setup.limit,
+            slowest=health.slowest(),
+            newest_failures=health.newest_failures(),
+        )
+
+
+async def _end(outcomes: AsyncIterator[Outcome]) -> None:
+    close = getattr(outcomes, "aclose", None)
+    if close is not None:
+        await close()
+
+
+def _refuse_in_loop(instead: str) -> None:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return
+    raise RuntimeError(f"this would stop the running event loop: {instead}")

@@ -1,0 +1,1 @@
+"""Where accounts come from and snapshots go: databases, JSON Lines, CSV."""
