@@ -25,7 +25,7 @@ Work = Literal["core", "orm", "connect", "lazy", "checkout"]
 CHECKOUTS: Final = 1000
 PARENTS: Final = 50
 QUERIES: Final = {
-    "core": 1000, "connect": 1000, "orm": 500, "lazy": 10 * PARENTS, "checkout": CHECKOUTS,
+    "core": 1000, "connect": 1000, "orm": 150, "lazy": 2 * PARENTS, "checkout": CHECKOUTS,
 }  # fmt: skip
 """Queries of one turn of each kind of work."""
 IN_MEMORY: Final = "sqlite://"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Final
@@ -142,6 +143,15 @@ def bench(request: pytest.FixtureRequest, benchmark: BenchmarkFixture) -> Iterat
     subject = request.path.stem.removeprefix("test_")
     results = request.config.stash[_BOOK].results.setdefault(subject, [])
     return Bench(benchmark=benchmark, results=results)
+
+
+@pytest.fixture
+def frozen() -> Iterator[None]:
+    """Keep what is there already out of the collections before each turn."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 @pytest.fixture(scope="module")

@@ -30,6 +30,7 @@ TITLES: Final = {
     "cache_hit_ratio": "Cache: what the first level misses",
     "cache_memory": "Cache: memory of an entry",
     "database_cost": "Database: a query that is watched",
+    "database_server_cost": "Database: a query to a server that is watched",
     "database_fingerprint": "Database: a statement known again",
     "database_time_seen": "Database: the time that is seen",
     "database_n_plus_one": "Database: N+1 queries found",

@@ -139,7 +139,7 @@ def test_known_again(bench: Bench) -> None:
         context = contexts[-1]
 
         def found() -> None:
-            _, _, _ = context.compiled._hhs_perf  # noqa: SLF001 - as the listener does
+            _, _, _, _ = context.compiled._hhs_perf  # noqa: SLF001 - as the listener does
 
         def nothing() -> None:
             pass

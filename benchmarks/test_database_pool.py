@@ -11,10 +11,10 @@ import pytest
 from sqlalchemy import Engine, event, exc
 
 from benchmarks._database import CHECKOUTS, checkouts, make_engine, monitor
+from benchmarks._database_costs import Clock
 from benchmarks._database_peers import METERED, PeerProcess
 from benchmarks._interleave import Spread, interleave, paired_difference, paired_ratio
 from benchmarks._results import Result
-from benchmarks.test_database_cost import Clock
 from tests.postgres import Postgres
 
 if TYPE_CHECKING:

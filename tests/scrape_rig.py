@@ -1,148 +1,140 @@
-"""A platform of the tests' own, and a transport that answers as a test says."""
+"""A monitor whose scrapers ask two platforms that answer in memory, at a pace of their own."""
 
 from __future__ import annotations
 
-import asyncio
 import json
-from typing import TYPE_CHECKING, Any
 
-from hhs_perf._clock import SystemClock
+import attrs
+
+from hhs_perf import Monitor, Settings, hookimpl
 from hhs_perf._settings import ScraperSettings
-from hhs_perf.scrapers import Account, Call, Figure, Platform, Reading, Reply, Resolver, Scrapers
+from hhs_perf.scrapers import (
+    Account,
+    Address,
+    Budget,
+    Call,
+    Credential,
+    Credentials,
+    Figure,
+    Platform,
+    Reading,
+    Reply,
+    RunReport,
+    Target,
+    Transport,
+    TransportFactory,
+    TransportOptions,
+)
+from hhs_perf.testing import FakeClock
 
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Mapping
-
-    from hhs_perf.scrapers import Outcome, Target, TransportOptions
-
-    Answer = Callable[[str, list[str]], Awaitable[Reply]]
+SECRET = "s3cret-token"
 
 
-def platform(name: str = "plain", batch: int = 1, **fields: Any) -> Platform:
-    """Make a platform whose replies are `{handle: followers}`; without a pace of its own."""
+def _match(address: Address) -> str | None:
+    return address.path[0] if address.path else None
+
+
+def _build(targets: tuple[Target, ...], credentials: Credentials) -> Call:
+    return Call(path=f"/{targets[0].handle}", headers={"Authorization": credentials["token"]})
+
+
+def _parse(reply: Reply, targets: tuple[Target, ...]) -> dict[Target, Reading]:
+    return {
+        each: Reading(figures={"followers_count": Figure.ok(reply.json()["followers"])})
+        for each in targets
+    }
+
+
+def platform(name: str) -> Platform:
+    """Make a platform at `<name>.example` that wants `HHS_PERF_<NAME>_TOKEN`."""
     return Platform(
-        **{
-            "name": name,
-            "title": name.title(),
-            "base_url": f"https://api.{name}.test",
-            "match": lambda address: address.path[0] if address.host == f"{name}.test" else None,
-            "build": _ask_for("/figures"),
-            "parse": _figures,
-            "figures": ("followers_count",),
-            "batch_size": batch,
-            "interval": 0.0,
-            **fields,
-        }
+        name=name,
+        title=name.title(),
+        base_url=f"https://{name}.example",
+        match=lambda address: _match(address) if address.host == f"{name}.example" else None,
+        build=_build,
+        parse=_parse,
+        figures=("followers_count",),
+        interval=0.0,
+        credentials=(Credential(name="token", how="Ask for one."),),
+        budget=Budget(unit="USD", per_account=0.25, limit=1000.0),
     )
 
 
-def resolver(**fields: Any) -> Resolver:
-    """Make what answers `{handle: "id of the account"}`."""
-    return Resolver(build=_ask_for("/ids"), parse=_ids, **fields)
+@attrs.frozen
+class Answer:
+    """What a platform answers, and how long it takes to."""
+
+    status: int = 200
+    seconds: float = 0.5
+    body: object = attrs.field(factory=lambda: {"followers": 7})
 
 
-def accounts(count: int, name: str = "plain", **fields: Any) -> list[Account]:
-    """List accounts of a platform."""
-    return [Account(url=f"https://{name}.test/{name}-{n}", **fields) for n in range(count)]
+class Wire:
+    """A transport without sockets: time passes as the answers say."""
 
-
-def reply(status: int, body: object, **headers: str) -> Reply:
-    """Make a reply; bytes are sent as they are, all else as JSON."""
-    return Reply(
-        status=status,
-        headers={name.replace("_", "-"): value for name, value in headers.items()},
-        body=body if isinstance(body, bytes) else json.dumps(body).encode(),
-        received_at=SystemClock().wall(),
-    )
-
-
-class Scripted:
-    """A transport whose replies `answer` gives, asked with the path and the handles or ids."""
-
-    def __init__(self, answer: Answer | None = None) -> None:
-        self.answer = answer or well
-        self.asked: list[tuple[float, str, tuple[str, ...]]] = []
-        """When, at which platform, for whom."""
-        self.under_way = 0
-        self.opened = 0
-        self.closed = 0
-
-    def __call__(self, asked: Platform, options: TransportOptions) -> _Line:  # noqa: ARG002 - the seam's
-        """Make the transport of a platform."""
-        self.opened += 1
-        return _Line(self, asked.name)
-
-    def requests(self, name: str = "plain") -> list[tuple[str, ...]]:
-        """List for whom a platform was asked."""
-        return [whom for _, platform_name, whom in self.asked if platform_name == name]
-
-
-class _Line:
-    def __init__(self, held: Scripted, name: str) -> None:
-        self._held = held
-        self._name = name
+    def __init__(self, clock: FakeClock, answers: dict[str, Answer]) -> None:
+        self._clock = clock
+        self._answers = answers
 
     async def send(self, url: str, call: Call) -> Reply:
-        whom = dict(call.params)["for"].split(",")
-        held = self._held
-        held.asked.append((asyncio.get_running_loop().time(), self._name, tuple(whom)))
-        held.under_way += 1
-        try:
-            return await held.answer(url, whom)
-        finally:
-            held.under_way -= 1
+        """Answer by the last segment of the path."""
+        answer = self._answers.get(url.rpartition("/")[2], Answer())
+        self._clock.advance(answer.seconds)
+        return Reply(
+            status=answer.status,
+            headers={"content-type": "application/json"},
+            body=json.dumps(answer.body).encode(),
+            received_at=self._clock.wall(),
+        )
 
     async def close(self) -> None:
-        self._held.closed += 1
+        """Nothing is open."""
 
 
-async def well(url: str, whom: Iterable[str]) -> Reply:
-    """Answer as a platform does whose accounts have as many followers as their names letters."""
-    await asyncio.sleep(0)
-    if url.endswith("/ids"):
-        return reply(200, {each: f"id of {each}" for each in whom})
-    return reply(200, {each: len(each) for each in whom})
+class _Plugin:
+    def __init__(self, clock: FakeClock, answers: dict[str, Answer]) -> None:
+        self._clock = clock
+        self._answers = answers
+
+    @hookimpl
+    def hhs_perf_register_platforms(self) -> list[Platform]:
+        return [platform("alpha"), platform("beta")]
+
+    @hookimpl
+    def hhs_perf_http_client(
+        self, platform: Platform, settings: ScraperSettings
+    ) -> TransportFactory:
+        def wire(platform: Platform, options: TransportOptions) -> Transport:
+            return Wire(self._clock, self._answers)
+
+        return wire
 
 
-def scrapers(transport: Scripted, *platforms: Platform, **settings: Any) -> Scrapers:
-    """Make scrapers over a scripted transport."""
-    parts = {key: settings.pop(key) for key in ("observer", "variables") if key in settings}
-    return Scrapers(
-        ScraperSettings(**settings),
-        platforms=platforms or (platform(),),
-        clock=SystemClock(),
-        transport=transport,
-        **parts,
-    )
+class Rig:
+    """A monitor with the platforms alpha and beta; only alpha has its credentials."""
 
+    def __init__(self, clock: FakeClock, **environ: str) -> None:
+        self.clock = clock
+        self.answers: dict[str, Answer] = {}
+        settings = Settings.from_env(
+            {"HHS_PERF_ALPHA_TOKEN": SECRET, "HHS_PERF_SCRAPE_ATTEMPTS": "1", **environ}
+        )
+        self.monitor = Monitor(
+            settings,
+            clock=clock,
+            tick=False,
+            installed_plugins=False,
+            plugins=[_Plugin(clock, self.answers)],
+        )
 
-def by_handle(outcomes: Iterable[Outcome]) -> dict[str | None, Outcome]:
-    """Index outcomes."""
-    return {each.handle: each for each in outcomes}
+    def scrape(self, *handles: str, on: str = "alpha", is_core: bool = False) -> RunReport:
+        """Scrape accounts of one platform."""
+        accounts = (
+            Account(url=f"https://{on}.example/{handle}", is_core=is_core) for handle in handles
+        )
+        return self.monitor.scrapers.scrape(accounts, max_workers=1)
 
-
-def _ask_for(path: str) -> Callable[[tuple[Target, ...], Mapping[str, str]], Call]:
-    def build(targets: tuple[Target, ...], credentials: Mapping[str, str]) -> Call:  # noqa: ARG001 - the seam's
-        return Call(path=path, params=[("for", ",".join(t.account_id or t.handle for t in targets))])
-
-    return build
-
-
-def _figures(answer: Reply, targets: tuple[Target, ...]) -> dict[Target, Reading]:
-    held = answer.json()
-    found = {}
-    for target in targets:
-        count = held.get(target.account_id or target.handle)
-        if count is not None:
-            figures = {"followers_count": Figure.ok(count)}
-            found[target] = Reading(figures=figures, account_id=target.account_id)
-    return found
-
-
-def _ids(answer: Reply, targets: tuple[Target, ...]) -> dict[Target, Reading]:
-    held = answer.json()
-    return {
-        target: Reading(figures=None, account_id=held[target.handle])
-        for target in targets
-        if target.handle in held
-    }
+    def close(self) -> None:
+        """Close the monitor."""
+        self.monitor.close()

@@ -1,4 +1,4 @@
-"""For test suites: how many queries a piece of code sends, and that none of them is an N+1.
+"""For test suites: how many queries code sends, that none is an N+1, and rules for platforms.
 
 pytest loads this module in every run of an environment that has hhs_perf. It changes no test that
 does not ask for it, and imports nothing of hhs_perf or SQLAlchemy before one does.
@@ -22,10 +22,15 @@ if TYPE_CHECKING:
 
     from .database import Database
     from .database.seen.statements import Statement
+    from .scrapers.platform import Platform
+    from .scrapers.testing.samples import Sample
 
 __all__ = ["SentQueries", "assert_query_count", "no_n_plus_one"]
 
 _NAME: Final = "no_n_plus_one"
+_PLATFORM: Final = "hhs_perf_platform"
+_SAMPLES: Final = "hhs_perf_samples"
+_CHOSEN: Final = pytest.StashKey[list[tuple["Platform", "tuple[Sample, ...]"]]]()
 _MOST_SHOWN: Final = 30
 _LONGEST_SQL: Final = 300
 # A session that joins the transaction of a fixture sends these, the application does not.
@@ -145,6 +150,51 @@ def _database(
             for each in engine if isinstance(engine, Iterable) else (engine,):
                 database.instrument(each)
         yield database
+    finally:
+        monitor.close()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let the conformance suite of `hhs_perf.scrapers.testing` know what it is about."""
+    group = parser.getgroup("hhs_perf", "platforms to scrape (hhs_perf)")
+    for option, text in (
+        ("--hhs-perf-platform", "try this platform, not all that are installed"),
+        ("--hhs-perf-samples", "samples of platforms for the conformance suite"),
+    ):
+        group.addoption(option, action="append", default=[], metavar="MODULE:NAME", help=text)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run the conformance suite once for each platform."""
+    if _PLATFORM not in metafunc.fixturenames:
+        return
+    chosen = metafunc.config.stash.get(_CHOSEN, None)
+    if chosen is None:
+        chosen = metafunc.config.stash[_CHOSEN] = _chosen(metafunc.config)
+    names = [platform.name for platform, _ in chosen]
+    if _SAMPLES in metafunc.fixturenames:
+        metafunc.parametrize((_PLATFORM, _SAMPLES), chosen, ids=names)
+    else:
+        metafunc.parametrize(_PLATFORM, [platform for platform, _ in chosen], ids=names)
+
+
+def _chosen(config: pytest.Config) -> list[tuple[Platform, tuple[Sample, ...]]]:
+    from .scrapers.testing.chosen import chosen  # noqa: PLC0415 - only who asks for it
+
+    named = config.getoption("--hhs-perf-platform")
+    try:
+        return chosen(named, config.getoption("--hhs-perf-samples"), () if named else _installed())
+    except (ValueError, ImportError) as exc:
+        raise pytest.UsageError(f"--hhs-perf-platform, --hhs-perf-samples: {exc}") from exc
+
+
+def _installed() -> tuple[Platform, ...]:
+    from ._monitor import Monitor  # noqa: PLC0415 - likewise
+    from ._settings import Settings  # noqa: PLC0415 - likewise
+
+    monitor = Monitor(Settings(), tick=False)
+    try:
+        return monitor.scrapers.platforms
     finally:
         monitor.close()
 

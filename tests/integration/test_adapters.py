@@ -350,6 +350,7 @@ def test_the_routes_stand_in_fastapis_openapi() -> None:
         "/api/performance/cache",
         "/api/performance/database",
         "/api/performance/database/profile",
+        "/api/performance/scrapers",
         "/api/performance/settings",
         "/api/performance/dashboard",
     }

@@ -97,7 +97,7 @@ def _properties(schema: Any) -> Iterator[str]:
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda endpoint: endpoint.name)
 def test_every_field_of_an_answer_stands_in_the_docs(endpoint: Any) -> None:
-    pages = ("routes", "cache-report", "database-report")
+    pages = ("routes", "cache-report", "database-report", "scrapers-report")
     told = [_words(f"reference/{page}.md") for page in pages]
     missing = set(_properties(endpoint.schema)).difference(*told)
     assert missing == set()

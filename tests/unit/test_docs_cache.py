@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from hhs_perf import Settings, _breaker, cache
+from hhs_perf._redis import backplane
 from hhs_perf.cache import Policy, flight, leading, memory, policy
-from hhs_perf.cache.remote import backplane, below, coherence, l2, scripts
+from hhs_perf.cache.remote import below, coherence, l2, scripts
 from hhs_perf.cache.warm import frequent, warming
 
 ROOT = Path(__file__).parents[2]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .databases import database_advice
+from .scrapers import scraper_advice
 from .values import Advice, Evidence, Rule
 
-__all__ = ["Advice", "Evidence", "Rule", "database_advice"]
+__all__ = ["Advice", "Evidence", "Rule", "database_advice", "scraper_advice"]

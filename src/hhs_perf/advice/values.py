@@ -25,6 +25,12 @@ Rule = Literal[
     "partition-pruning",
     "read-replica",
     "needless-index",
+    "scrape-credentials",
+    "scrape-failures",
+    "scrape-limit",
+    "scrape-address",
+    "scrape-order",
+    "scrape-workers",
 ]
 
 
@@ -41,8 +47,8 @@ class Evidence:
 class Advice:
     """What to change, by which rule, and why.
 
-    `about` is the statement, table, pool or replica that it concerns, `line` the line of the
-    application, None where it is not known. `setting` names what changes it.
+    `about` is the statement, table, pool, replica or platform that it concerns, `line` the line of
+    the application, None where it is not known. `setting` names what changes it.
     """
 
     rule: Rule

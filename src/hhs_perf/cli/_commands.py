@@ -15,6 +15,7 @@ from ._console import console, plain, write_json
 from ._fetch import address_of, fetch
 from ._partitions import partitions
 from ._report import read_report, shown_parts, verdict
+from ._scrape import platforms, scrape
 from ._settings import settings_json, settings_table
 from ._tables import alert_table, sla_table
 from ._trace import Trace
@@ -145,6 +146,8 @@ def settings(as_json: bool) -> None:  # noqa: FBT001 - click hands it over by na
 
 hhs_perf.add_command(cache)
 hhs_perf.add_command(partitions)
+hhs_perf.add_command(platforms)
+hhs_perf.add_command(scrape)
 
 
 @hhs_perf.command()

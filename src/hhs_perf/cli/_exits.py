@@ -11,6 +11,9 @@ __all__ = [
     "IO_ERROR",
     "MET",
     "MISCOUNTED",
+    "NOTHING",
+    "PARTIAL",
+    "SCRAPED",
     "SOFTWARE",
     "TERMINATED",
     "UNKNOWN",
@@ -27,6 +30,10 @@ UNKNOWN: Final = 3
 UNREACHABLE: Final = 4
 
 MISCOUNTED: Final = 1
+
+SCRAPED: Final = 0
+PARTIAL: Final = 1
+NOTHING: Final = 2
 
 USAGE: Final = 64
 SOFTWARE: Final = 70

@@ -99,7 +99,9 @@ class Database:
             open_request=self._open_request,
             current=self._current,
         )
-        self._around = Surroundings(self._seer, self._meet_used)
+        self._around = Surroundings(
+            self._seer, self._meet_used, lays_over=lambda: abilities().layers is None
+        )
         self.looker = Looker(self)
         self._listener: Listener | None = None
         self._public: PublicWatch | None = None
@@ -154,8 +156,9 @@ class Database:
                 self._public.attach()
             if root is not None:
                 if not self._sees_all:
-                    self._is_first = listener.attach(root) and self._is_first
+                    # What comes last lets the listeners sleep.
                     self._around.attach(root)
+                    self._is_first = listener.attach(root) and self._is_first
                 self._meet(root)
             elif not self._sees_all:
                 self._sees_all = True
@@ -264,7 +267,12 @@ class Database:
     def _make_listener(self) -> Listener:
         found = abilities()
         full = self.settings.query_detail == "full"
-        listener = Listener(self._seer, full=full, times_fetching=found.fetching is None)
+        listener = Listener(
+            self._seer,
+            full=full,
+            times_fetching=found.fetching is None,
+            lays_over=found.layers is None,
+        )
         self._listener = listener
         if full and found.orm is not None:
             self._public = PublicWatch(self._current, self._seer.shapes.of_text, self._seer.fault)
@@ -285,7 +293,12 @@ class Database:
     def _meet(self, engine: Engine) -> None:
         if engine not in self._engines:
             self._engines.add(engine)
+            self._around.met(engine)
             self.pools.watch(engine)
+            if self._listener is not None:
+                if self._sees_all:
+                    self._listener.wake(type(engine.dialect))
+                self._listener.fall_asleep(engine)
 
     def _current(self) -> QueryScope | None:
         """Give the scope of this monitor's that queries belong to, None outside of all."""

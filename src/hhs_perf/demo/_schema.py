@@ -1,4 +1,4 @@
-"""The tables of the demo, and a month of generated figures to fill them.
+"""The tables of the demo: the scrapers' own, filled by their engine from simulated platforms.
 
 One index is missing on purpose: that of `fact_mention.account_key`. A foreign key has none by
 itself, neither in SQLite nor in PostgreSQL, which is how most missing indexes come about.
@@ -6,13 +6,11 @@ itself, neither in SQLite nor in PostgreSQL, which is how most missing indexes c
 
 from __future__ import annotations
 
-import random
 from datetime import date, timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import (
-    Boolean,
     Column,
     Date,
     ForeignKey,
@@ -20,28 +18,35 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
-    UniqueConstraint,
     bindparam,
+    func,
     insert,
     select,
 )
 
+from ..scrapers.simulate import shipped_accounts, simulate_metrics
+from ..scrapers.storage.sql import SqlSink
+from ..scrapers.storage.tables import Tables
+from ..scrapers.values import FIGURE_NAMES
 from ._accounts import read_accounts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Sequence
 
     from sqlalchemy import Insert
     from sqlalchemy.engine import Engine
+
+    from ..scrapers.values import Outcome
 
 __all__ = [
     "ACCOUNTS",
     "DAYS",
     "FIGURES",
-    "FIGURE_STATUS",
+    "FIGURE_SOURCE",
     "MENTIONS",
     "METADATA",
     "SNAPSHOTS",
+    "TABLES",
     "fill",
     "top_accounts",
 ]
@@ -49,42 +54,13 @@ __all__ = [
 DAYS: Final = 31
 FIRST_DAY: Final = date(2026, 10, 1)
 SEED: Final = 20261001
-FIGURES: Final = (
-    "followers_count",
-    "following_count",
-    "posts_count",
-    "likes_count",
-    "comments_count",
-    "shares_count",
-    "video_views",
-)
+FIGURES: Final = FIGURE_NAMES
 _MENTIONS_A_DAY: Final = 10
 
 METADATA: Final = MetaData()
-
-ACCOUNTS: Final = Table(
-    "dim_account",
-    METADATA,
-    Column("account_key", Integer, primary_key=True),
-    Column("platform", String(40), nullable=False, index=True),
-    Column("handle", String(200), nullable=False),
-    Column("account_id", String(200)),
-    Column("account_display_name", String(200), nullable=False),
-    Column("account_url", String(400), nullable=False),
-    Column("org_name", String(200), nullable=False, index=True),
-    Column("is_core_account", Boolean, nullable=False),
-    Column("is_active", Boolean, nullable=False),
-)
-
-SNAPSHOTS: Final = Table(
-    "fact_followers_snapshot",
-    METADATA,
-    Column("snapshot_id", Integer, primary_key=True),
-    Column("account_key", ForeignKey(ACCOUNTS.c.account_key), nullable=False),
-    Column("snapshot_date", Date, nullable=False, index=True),
-    *(Column(figure, Integer) for figure in FIGURES),
-    UniqueConstraint("account_key", "snapshot_date"),
-)
+TABLES: Final = Tables(metadata=METADATA)
+ACCOUNTS: Final = TABLES.account
+SNAPSHOTS: Final = TABLES.snapshot
 
 MENTIONS: Final = Table(
     "fact_mention",
@@ -97,85 +73,102 @@ MENTIONS: Final = Table(
     Column("shares_count", Integer, nullable=False),
 )
 
-FIGURE_STATUS: Final = Table(
-    "fact_figure_status",
+FIGURE_SOURCE: Final = Table(
+    "dim_figure_source",
     METADATA,
     Column("figure", String(40), primary_key=True),
-    Column("status", String(20), nullable=False),
-    Column("granularity", String(20), nullable=False),
+    Column("source", String(20), nullable=False),
 )
 
 
 def fill(engine: Engine) -> None:
-    """Create the tables and fill them: the real accounts, and figures made up from a fixed seed.
+    """Create the tables and fill them: the real accounts, and a month of simulated runs.
 
-    Every figure is marked `generated` in `fact_figure_status`; nothing here was measured.
+    The accounts stand there as an application has listed them, and each run finds them by their
+    addresses. Every figure is marked `generated` in `dim_figure_source`; nothing here was measured.
     """
-    accounts = [
-        {
-            "account_key": key,
-            "platform": account.platform,
-            "handle": account.handle,
-            "account_id": None,
-            "account_display_name": account.organization,
-            "account_url": account.url,
-            "org_name": account.organization,
-            "is_core_account": account.organization == "HHS",
-            "is_active": True,
-        }
-        for key, account in enumerate(read_accounts(), start=1)
-    ]
-    snapshots = [row for account in accounts for row in _month(int(str(account["account_key"])))]
     METADATA.create_all(engine)
     with engine.begin() as connection:
-        connection.execute(ACCOUNTS.insert(), accounts)
-        connection.execute(SNAPSHOTS.insert(), snapshots)
-        connection.execute(_mentions(), [{"number": n} for n in range(1, _MENTIONS_A_DAY + 1)])
         connection.execute(
-            FIGURE_STATUS.insert(),
-            [{"figure": name, "status": "generated", "granularity": "day"} for name in FIGURES],
+            ACCOUNTS.insert(),
+            [
+                {
+                    "account_key": key,
+                    "platform": account.platform,
+                    "handle": account.handle,
+                    "account_display_name": account.organization,
+                    "account_url": account.url,
+                    "org_name": account.organization,
+                    "is_core_account": account.organization == "HHS",
+                    "is_active": True,
+                }
+                for key, account in enumerate(read_accounts(), start=1)
+            ],
         )
+        connection.execute(
+            FIGURE_SOURCE.insert(), [{"figure": name, "source": "generated"} for name in FIGURES]
+        )
+    for day in range(DAYS):
+        _run(day, SqlSink(engine, tables=TABLES, create=False))
+    with engine.begin() as connection:
+        connection.execute(_mentions(), [{"number": n} for n in range(1, _MENTIONS_A_DAY + 1)])
+
+
+def _run(day: int, sink: SqlSink | _Kept) -> None:
+    simulate_metrics(
+        accounts=shipped_accounts(),
+        to=sink,
+        seed=SEED,
+        day=FIRST_DAY + timedelta(days=day),
+        latency=0,
+    )
 
 
 def _mentions() -> Insert:
-    # Made where they stay: so many rows would take a while from here.
+    # Made where they stay: so many rows would take a while from here. What others write of an
+    # account is no figure of its own; this goes by those that every platform gives some of.
     number = bindparam("number", type_=Integer)
-    likes = SNAPSHOTS.c.likes_count * number
+    figure = func.coalesce(SNAPSHOTS.c.followers_count, SNAPSHOTS.c.posts_count, 0) * number
     rows = select(
-        SNAPSHOTS.c.account_key, SNAPSHOTS.c.snapshot_date, likes % 9973, likes % 997
+        SNAPSHOTS.c.account_key, SNAPSHOTS.c.snapshot_date, figure % 9973, figure % 997
     ).order_by(SNAPSHOTS.c.snapshot_id)
     columns = ("account_key", "mentioned_on", "likes_count", "shares_count")
     return insert(MENTIONS).from_select(columns, rows)
 
 
+class _Kept:
+    """A sink that keeps what people follow most in mind, for those who have no database."""
+
+    def __init__(self) -> None:
+        self.followers: dict[str | None, int] = {}
+
+    def account_ids(self) -> dict[tuple[str, str], str]:
+        """Know nothing of earlier runs."""
+        return {}
+
+    def done_on(self, day: date) -> frozenset[tuple[str, str]]:
+        """Know nothing of any day."""
+        del day
+        return frozenset()
+
+    def write(self, outcomes: Sequence[Outcome]) -> None:
+        """Keep the followers."""
+        for outcome in outcomes:
+            if outcome.snapshot is not None:
+                followers = outcome.snapshot.figure("followers_count").value
+                self.followers[outcome.account.url] = followers or 0
+
+    def close(self) -> None:
+        """Hold nothing open."""
+
+
 @cache
 def top_accounts(most: int) -> tuple[int, ...]:
     """Give the keys of the accounts that end the month with most followers."""
+    kept = _Kept()
+    _run(DAYS - 1, kept)
     last = {
-        key: int(str(list(_month(key))[-1]["followers_count"]))
-        for key in range(1, len(read_accounts()) + 1)
+        key: kept.followers.get(account.url, 0)
+        for key, account in enumerate(read_accounts(), start=1)
     }
     return tuple(sorted(last, key=lambda key: (-last[key], key))[:most])
-
-
-def _month(account_key: int) -> Iterator[dict[str, object]]:
-    # Seeded by account, so that an account's figures do not depend on the accounts before it.
-    chance = random.Random(f"{SEED}:{account_key}")  # noqa: S311 -- sample figures, no secret
-    followers = int(10 ** chance.uniform(3.0, 6.3))
-    posts = chance.randrange(500, 20_000)
-    following = chance.randrange(20, 2_000)
-    for day in range(DAYS):
-        followers += int(followers * chance.uniform(-0.0005, 0.002))
-        posts += chance.randrange(6)
-        likes = int(followers * chance.uniform(0.001, 0.02))
-        yield {
-            "account_key": account_key,
-            "snapshot_date": FIRST_DAY + timedelta(days=day),
-            "followers_count": followers,
-            "following_count": following,
-            "posts_count": posts,
-            "likes_count": likes,
-            "comments_count": likes // chance.randrange(8, 30),
-            "shares_count": likes // chance.randrange(5, 20),
-            "video_views": likes * chance.randrange(3, 12),
-        }

@@ -14,18 +14,20 @@ from threading import Event
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import attrs
-from sqlalchemy import URL, Column, create_engine, func, select
+from sqlalchemy import URL, Column, create_engine, event, func, select
 from sqlalchemy.orm import Session
 
 from hhs_perf import request_scope
 from hhs_perf.database import create_engine_from_env
 
+from ..scrapers import queries
 from ._models import Account
-from ._schema import ACCOUNTS, DAYS, FIGURES, MENTIONS, SNAPSHOTS, fill
+from ._schema import ACCOUNTS, DAYS, FIGURES, MENTIONS, SNAPSHOTS, TABLES, fill
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+    from sqlite3 import Connection
 
     from sqlalchemy import ColumnElement, Label
     from sqlalchemy.engine import Engine, RowMapping
@@ -56,6 +58,7 @@ class Figures:
     def create(cls, path: Path) -> Figures:
         """Make the database file at `path` and fill it with the sample data."""
         engine = create_engine(URL.create("sqlite", database=str(path)))
+        event.listen(engine, "connect", _in_haste)
         fill(engine)
         return cls(engine)
 
@@ -70,25 +73,19 @@ class Figures:
 
     def summary(self) -> Row:
         """Count accounts and followers by platform, as of the last day."""
-        last_day = select(func.max(SNAPSHOTS.c.snapshot_date)).scalar_subquery()
-        query = (
-            select(
-                ACCOUNTS.c.platform,
-                func.count().label("accounts"),
-                func.sum(SNAPSHOTS.c.followers_count).label("followers"),
-            )
-            .join_from(ACCOUNTS, SNAPSHOTS)
-            .where(SNAPSHOTS.c.snapshot_date == last_day)
-            .group_by(ACCOUNTS.c.platform)
-            .order_by(ACCOUNTS.c.platform)
-        )
-        with self._engine.connect() as connection:
-            platforms = [dict(row) for row in connection.execute(query).mappings()]
+        found = queries.summary(self._engine, tables=TABLES)
         return {
             "figures": NOTE,
-            "accounts": sum(int(row["accounts"]) for row in platforms),
-            "followers": sum(int(row["followers"]) for row in platforms),
-            "platforms": platforms,
+            "accounts": found.accounts,
+            "followers": found.followers,
+            "platforms": [
+                {
+                    "platform": each.platform,
+                    "accounts": each.accounts,
+                    "followers": each.followers,
+                }
+                for each in found.platforms
+            ],
         }
 
     def accounts(self, *, platform: str | None, limit: int, offset: int) -> Row:
@@ -112,7 +109,7 @@ class Figures:
         """Describe one account with its newest figures; None if there is no such account."""
         newest = (
             select(*ACCOUNTS.c, *_FIGURES)
-            .join_from(ACCOUNTS, SNAPSHOTS)
+            .outerjoin_from(ACCOUNTS, SNAPSHOTS)
             .where(ACCOUNTS.c.account_key == account_key)
             .order_by(SNAPSHOTS.c.snapshot_date.desc())
             .limit(1)
@@ -123,31 +120,24 @@ class Figures:
 
     def top_accounts(self, most: int) -> list[int]:
         """Give the keys of the accounts with most followers, as of the last day."""
-        last_day = select(func.max(SNAPSHOTS.c.snapshot_date)).scalar_subquery()
-        query = (
-            select(SNAPSHOTS.c.account_key)
-            .where(SNAPSHOTS.c.snapshot_date == last_day)
-            .order_by(SNAPSHOTS.c.followers_count.desc(), SNAPSHOTS.c.account_key)
-            .limit(most)
-        )
-        with self._engine.connect() as connection:
-            return list(connection.execute(query).scalars())
+        found = queries.top_accounts(self._engine, most, tables=TABLES)
+        return [each.account.account_key for each in found]
 
     def history(self, account_key: int) -> Row | None:
         """List the daily figures of one account; None if there is no such account."""
-        query = (
-            select(*_FIGURES)
-            .where(SNAPSHOTS.c.account_key == account_key)
-            .order_by(SNAPSHOTS.c.snapshot_date)
-        )
-        with self._engine.connect() as connection:
-            rows = connection.execute(query).mappings().all()
-        if not rows:
+        found = queries.history(self._engine, account_key, tables=TABLES)
+        if found is None:
             return None
         return {
             "figures": NOTE,
             "account_key": account_key,
-            "history": [_jsonable(row) for row in rows],
+            "history": [
+                {
+                    "snapshot_date": each.day.isoformat(),
+                    **{name: each.figure(name).value for name in FIGURES},
+                }
+                for each in found.days
+            ],
         }
 
     def organizations(self, platform: str) -> Row:
@@ -156,7 +146,11 @@ class Figures:
         The N+1 view: each turn of the loop has the ORM load the snapshots of one account.
         `select(Account).options(selectinload(Account.snapshots))` would load them all in one query.
         """
-        query = select(Account).where(Account.platform == platform).order_by(Account.org_name)
+        query = (
+            select(Account)
+            .where(Account.platform == platform, Account.snapshots.any())
+            .order_by(Account.org_name)
+        )
         rows: list[Row] = []
         with Session(self._engine) as session:
             for account in session.scalars(query).all():
@@ -216,10 +210,15 @@ class Figures:
             # next to all of this one's time is the wait for somebody else.
             scope.kind = "uncached"
         Event().wait(_SLOW_REPORT)
-        query = select(func.count(), func.sum(SNAPSHOTS.c.video_views)).select_from(SNAPSHOTS)
+        query = select(func.count(), func.sum(SNAPSHOTS.c.views_count)).select_from(SNAPSHOTS)
         with self._engine.connect() as connection:
             snapshots, views = connection.execute(query).one()
-        return {"figures": NOTE, "days": DAYS, "snapshots": snapshots, "video_views": views}
+        return {
+            "figures": NOTE,
+            "days": DAYS,
+            "snapshots": snapshots,
+            "views": None if views is None else int(views),
+        }
 
     def _pages(self) -> Iterator[list[Row]]:
         query = (
@@ -251,12 +250,18 @@ class Figures:
             yield text.getvalue()
 
 
+def _in_haste(connection: Connection, _: object) -> None:
+    # What a crash would lose can be made again.
+    connection.execute("PRAGMA synchronous=OFF")
+
+
 def _jsonable(row: RowMapping) -> Row:
-    return {**row, "snapshot_date": row["snapshot_date"].isoformat()}
+    day = row["snapshot_date"]
+    return {**row, "snapshot_date": None if day is None else day.isoformat()}
 
 
 def _events(platforms: list[Row]) -> Iterator[str]:
-    busiest = sorted(platforms, key=lambda row: -int(str(row["followers"])))[:EVENTS]
+    busiest = sorted(platforms, key=lambda row: -int(str(row["followers"] or 0)))[:EVENTS]
     for number, platform in enumerate(busiest, start=1):
         yield f"id: {number}\nevent: platform\ndata: {json.dumps(platform)}\n\n"
         Event().wait(_PAUSE_BETWEEN_EVENTS)

@@ -31,7 +31,7 @@ _OUTCOMES: Final[dict[str, frozenset[str]]] = {
     "class": frozenset({"1xx", "2xx", "3xx", "4xx", "5xx"}),
     "kind": frozenset({"cached", "database", "uncached"}),
     "layer": frozenset({"all", "l1", "l2"}),
-    "result": frozenset({"failure", "hit", "miss", "success"}),
+    "result": frozenset({"failure", "hit", "miss", "skipped", "success"}),
 }
 _MOST_OVERFLOW: Final = 32
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from .platforms import bundled
     from .scrapers import Scrapers, ScrapeRun
     from .simulate import simulate_metrics
-    from .storage import open_sink
+    from .storage.opening import open_sink
     from .storage.reading import read_accounts
     from .storage.sink import AccountKey, Sink
     from .transport import SendError, Transport, TransportFactory, TransportOptions
@@ -84,6 +84,7 @@ __all__ = [
     "bundled",
     "open_sink",
     "read_accounts",
+    "recover",
     "scrape",
     "scrape_async",
     "simulate_metrics",
@@ -126,8 +127,9 @@ _HOMES: Final = {
     "TransportFactory": "transport",
     "TransportOptions": "transport",
     "bundled": "platforms",
-    "open_sink": "storage",
-    "read_accounts": "storage.reading",
+    "open_sink": "storage.opening",
+    "read_accounts": "storage",
+    "recover": "storage",
     "scrape": "calls",
     "scrape_async": "calls",
     "simulate_metrics": "simulate",

@@ -11,6 +11,7 @@ from .scrapers import Scrapers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
     from .accounts import Account
     from .engine.report import RunReport
@@ -23,7 +24,7 @@ __all__ = ["scrape", "scrape_async"]
 def scrape(
     accounts: Iterable[Account],
     *,
-    to: Sink | None = None,
+    to: Sink | str | Path | None = None,
     platforms: Iterable[Platform] | None = None,
     max_workers: int | None = None,
 ) -> RunReport:
@@ -39,7 +40,7 @@ def scrape(
 async def scrape_async(
     accounts: Iterable[Account],
     *,
-    to: Sink | None = None,
+    to: Sink | str | Path | None = None,
     platforms: Iterable[Platform] | None = None,
     max_workers: int | None = None,
 ) -> RunReport:

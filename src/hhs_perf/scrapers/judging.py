@@ -31,7 +31,7 @@ _WALL: Final = re.compile(
     re.IGNORECASE,
 )
 _WALL_PATH: Final = re.compile(
-    r"log-?in|sign-?in|checkpoint|challenge|captcha|consent|authwall", re.I
+    r"log-?in|sign-?in|checkpoint|challenge|captcha|consent|authwall", re.IGNORECASE
 )
 _LOOKED_AT: Final = 65_536
 _SHOWN: Final = 200

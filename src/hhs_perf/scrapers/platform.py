@@ -213,7 +213,7 @@ class Platform:
     """What it can give."""
     aliases: tuple[str, ...] = ()
     """What lists call it besides its name and title, in any case: `twitter`."""
-    normalise: Callable[[str], str] = lambda handle: handle.strip().removeprefix("@").lower()
+    normalise: Callable[[str], str] = lambda handle: handle.strip().lstrip("@").lower()
     """Write a handle one way, so that equal accounts are equal."""
     classify: Callable[[Reply], Failure | None] = _nothing
     rate_signal: Callable[[Reply], RateSignal | None] = _nothing

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import attrs
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
         Mapping,
         Sequence,
     )
-    from pathlib import Path
 
     from .._clock import Clock
     from .._settings import ScraperSettings, Settings
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from .engine.report import RunReport
     from .limiter import Limiter
     from .platform import Platform
-    from .storage.sink import Sink
+    from .storage.sink import AccountKey, Sink
     from .transport import TransportFactory
     from .values import Outcome
 
@@ -182,7 +182,7 @@ class Scrapers:
         self,
         accounts: Iterable[Account],
         *,
-        to: Sink | None = None,
+        to: Sink | str | Path | None = None,
         platforms: Sequence[str] = (),
         core_only: bool = False,
         core: str | None = None,
@@ -192,7 +192,9 @@ class Scrapers:
     ) -> ScrapeRun:
         """Prepare a run; nothing is asked for before it is iterated over.
 
-        Snapshots go to the sink `to`, which the run closes. `platforms` are names; none: all.
+        Snapshots go to the sink `to`, which the run closes; a text or path is opened with
+        `open_sink`: a database's URL, or a file of `.jsonl` or `.csv`. `platforms` are names;
+        none: all.
         `core` is `field=value`: those accounts are core ones too, and core ones come first.
         `resume` leaves out accounts of which the sink has a snapshot of this UTC day. `max_wait`
         is the longest pause, in seconds, that a platform may ask for, instead of the settings'.
@@ -205,13 +207,13 @@ class Scrapers:
         parts = self._parts(workers)
         if max_wait is not None:
             parts = attrs.evolve(parts, max_wait=max_wait)
-        return ScrapeRun(Run(accounts, parts, wanted, to=to, resume=resume))
+        return ScrapeRun(Run(accounts, parts, wanted, to=_opened(to), resume=resume))
 
     def scrape(
         self,
         accounts: Iterable[Account],
         *,
-        to: Sink | None = None,
+        to: Sink | str | Path | None = None,
         platforms: Sequence[str] = (),
         core_only: bool = False,
         core: str | None = None,
@@ -236,7 +238,7 @@ class Scrapers:
         self,
         accounts: Iterable[Account],
         *,
-        to: Sink | None = None,
+        to: Sink | str | Path | None = None,
         platforms: Sequence[str] = (),
         core_only: bool = False,
         core: str | None = None,
@@ -265,7 +267,7 @@ class Scrapers:
         self,
         accounts: Iterable[Account],
         *,
-        to: Sink | None = None,
+        to: Sink | str | Path | None = None,
         platforms: Sequence[str] = (),
         core_only: bool = False,
         core: str | None = None,
@@ -273,13 +275,19 @@ class Scrapers:
     ) -> RunPlan:
         """Tell what a run would do: requests, seconds and cost of each platform. Asks nobody.
 
-        `to` is only read from. Raises as `run`.
+        `to` is only read from, and closed. Raises as `run`.
         """
         wanted = self._wanted(platforms, core_only=core_only, core=core)
         now = self._clock.wall()
-        ids = {} if to is None else to.account_ids()
-        if to is not None and resume:
-            wanted = attrs.evolve(wanted, done=to.done_on(day_of(now)))
+        ids: Mapping[AccountKey, str] = {}
+        sink = _opened(to)
+        if sink is not None:
+            try:
+                ids = sink.account_ids()
+                if resume:
+                    wanted = attrs.evolve(wanted, done=sink.done_on(day_of(now)))
+            finally:
+                sink.close()
         return plan(Selector(self._setups, wanted, ids=ids, now=now).take(accounts))
 
     def state(self) -> tuple[PlatformState, ...]:
@@ -352,6 +360,14 @@ class Scrapers:
             slowest=health.slowest(),
             newest_failures=health.newest_failures(),
         )
+
+
+def _opened(to: Sink | str | Path | None) -> Sink | None:
+    if isinstance(to, str | Path):
+        from .storage.opening import open_sink  # noqa: PLC0415 - only who names a place needs it
+
+        return open_sink(to)
+    return to
 
 
 async def _end(outcomes: AsyncIterator[Outcome]) -> None:

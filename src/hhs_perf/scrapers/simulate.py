@@ -127,6 +127,6 @@ def _credentials(platforms: Iterable[Platform], world: FakeWorld) -> dict[str, s
 def _sink(to: Sink | str | Path | URL | Engine | None) -> Sink | None:
     if to is None or hasattr(to, "write"):
         return to  # type: ignore[return-value]
-    from .storage import open_sink  # noqa: PLC0415 - SQLAlchemy is optional
+    from .storage.opening import open_sink  # noqa: PLC0415 - SQLAlchemy is optional
 
     return open_sink(to)

@@ -110,6 +110,14 @@ def builtin_alerts() -> list[AlertRule]:
             summary="The cache answers too few lookups",
         ),
         _latency("scraper-latency", _SCRAPES, 10.0, "Scrapes are slow", window="24h"),
+        _latency(
+            "scraper-platform-latency",
+            _SCRAPES,
+            10.0,
+            "Scrapes of a platform are slow",
+            per="platform",
+            window="24h",
+        ),
         _errors("api-error-rate", server_errors, responses, "Requests fail"),
         _errors(
             "api-route-error-rate",
@@ -149,6 +157,7 @@ def _latency(
     summary: str,
     severity: Severity = "warning",
     *,
+    per: str | None = None,
     window: str = "5m",
 ) -> AlertRule:
     return AlertRule(
@@ -157,6 +166,7 @@ def _latency(
         figure=Quantile(metric=metric, quantile=0.95),
         threshold=p95,
         resolve_at=p95 * 9 / 10,
+        per=per,
         window=window,
         summary=summary,
     )

@@ -16,10 +16,10 @@ from ..cache.observed.report import CacheTotals, LinkReport, MemoryReport
 from ..cache.observed.reporting import state_of
 from ..collectors.cache_detail import CacheDetail, detail
 from .bodies import Header
+from .breaker_row import BreakerRow, breaker_row, stamp
 from .build import header_of
 
 if TYPE_CHECKING:
-    from .._breaker import BreakerReport
     from .._monitor import Monitor
     from ..cache.observed.report import CacheReport
     from ..cache.warm.warm_ups import WarmResult
@@ -33,18 +33,6 @@ class SinceStart(CacheTotals):
 
     since: str
     errors: int
-
-
-@attrs.frozen(kw_only=True, slots=False)
-class BreakerRow:
-    """Whether Redis is asked."""
-
-    state: Literal["closed", "open", "half_open"]
-    since: str
-    openings: int
-    failures: int
-    last_error: str | None
-    last_error_at: str | None
 
 
 @attrs.frozen(kw_only=True, slots=False)
@@ -139,20 +127,9 @@ def _since_start(report: CacheReport) -> SinceStart:
 def _now(report: CacheReport) -> CacheNow:
     below = None
     if report.address is not None and report.breaker is not None and report.link is not None:
-        breaker = _breaker(report.breaker)
+        breaker = breaker_row(report.breaker)
         below = RedisRow(address=report.address, breaker=breaker, link=report.link)
     return CacheNow(namespace=report.namespace, l1=report.memory, l2=below)
-
-
-def _breaker(breaker: BreakerReport) -> BreakerRow:
-    return BreakerRow(
-        state=breaker.state,
-        since=rfc3339(breaker.since),
-        openings=breaker.openings,
-        failures=breaker.failures,
-        last_error=breaker.last_error,
-        last_error_at=_stamp(breaker.last_error_at),
-    )
 
 
 def _errors(report: CacheReport) -> tuple[ErrorRow, ...]:
@@ -168,13 +145,9 @@ def _warm_up(result: WarmResult) -> WarmUpRow:
         state=result.state,
         seconds=result.seconds,
         error=result.error,
-        finished_at=_stamp(result.finished_at),
+        finished_at=stamp(result.finished_at),
         every=result.every,
         note=result.note,
         runs=result.runs,
         failures=result.failures,
     )
-
-
-def _stamp(at: float | None) -> str | None:
-    return None if at is None else rfc3339(at)

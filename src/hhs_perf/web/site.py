@@ -12,12 +12,13 @@ import msgspec
 from .._tokens import Role
 from ..exceptions import ConfigurationError
 from ..metrics import WINDOWS
+from . import parts
 from .auth import Authenticator, Principal, TokenAuthenticator, may_block, roles_in_force, wait_for
 from .bodies import AlertsBody, SettingsBody, SlaBody, SummaryBody
 from .build import alerts_body, settings_body, sla_body, summary_body
 from .http import Request, Response, problem
 from .negotiate import accepts_gzip, compress, etag_of, matches
-from .page import dashboard_page, page_headers
+from .page import page_headers
 from .schema import FieldError, inline_schema, select
 
 if TYPE_CHECKING:
@@ -64,77 +65,6 @@ class Endpoint:
         return None if body is None else inline_schema(body)
 
 
-def _cache_body_type() -> type:
-    from .cache_body import CacheBody  # noqa: PLC0415 - slow, see there
-
-    return CacheBody
-
-
-def _cache_body(monitor: Monitor, window: str) -> object:
-    from .cache_body import cache_body  # noqa: PLC0415 - likewise
-
-    return cache_body(monitor, window)
-
-
-def _cache_state(monitor: Monitor) -> object:
-    if not monitor.has_cache:
-        return None
-    from .cache_body import cache_state  # noqa: PLC0415 - likewise
-
-    return cache_state(monitor)
-
-
-def _database_body_type() -> type:
-    from .database_body import DatabaseBody  # noqa: PLC0415 - likewise
-
-    return DatabaseBody
-
-
-def _database_body(monitor: Monitor, window: str) -> object:
-    from .database_body import database_body  # noqa: PLC0415 - likewise
-
-    return database_body(monitor, window)
-
-
-def _database_state(monitor: Monitor) -> object:
-    if not monitor.has_database:
-        return None
-    from .database_body import database_state  # noqa: PLC0415 - likewise
-
-    return database_state(monitor)
-
-
-def _profile_body_type() -> type:
-    from .database_body import ProfileBody  # noqa: PLC0415 - likewise
-
-    return ProfileBody
-
-
-def _profile_body(monitor: Monitor) -> object:
-    from .database_body import profile_body  # noqa: PLC0415 - likewise
-
-    return profile_body(monitor)
-
-
-def _page_state(monitor: Monitor) -> object:
-    return _cache_state(monitor), _database_state(monitor)
-
-
-def _dashboard(monitor: Monitor, window: str) -> str:
-    summary, more = summary_body(monitor, window), ""
-    if summary.database.observed or monitor.has_database:
-        from .database_body import database_body  # noqa: PLC0415 - likewise
-        from .database_page import database_section  # noqa: PLC0415 - likewise
-
-        more = database_section(database_body(monitor, window))
-    if summary.cache.observed or monitor.has_cache:
-        from .cache_body import cache_body  # noqa: PLC0415 - likewise
-        from .cache_page import cache_section  # noqa: PLC0415 - likewise
-
-        more += cache_section(cache_body(monitor, window))
-    return dashboard_page(summary, more)
-
-
 ENDPOINTS: Final = (
     Endpoint(
         path="",
@@ -143,7 +73,7 @@ ENDPOINTS: Final = (
         load_body=lambda: SummaryBody,
         parameters=(_WINDOW, _FIELDS),
         build=lambda monitor, query: summary_body(monitor, query.get(_WINDOW, "5m")),
-        state=_database_state,
+        state=parts.database_state,
     ),
     Endpoint(
         path="/sla",
@@ -165,29 +95,39 @@ ENDPOINTS: Final = (
         path="/cache",
         name="cache",
         summary="The cache: hit rates, misses by reason, patterns, state, advice",
-        load_body=_cache_body_type,
+        load_body=parts.cache_type,
         parameters=(_WINDOW, _FIELDS),
-        build=lambda monitor, query: _cache_body(monitor, query.get(_WINDOW, "5m")),
-        state=_cache_state,
+        build=lambda monitor, query: parts.cache(monitor, query.get(_WINDOW, "5m")),
+        state=parts.cache_state,
     ),
     Endpoint(
         path="/database",
         name="database",
         summary="Databases: statements, slow ones, N+1, pools, indexes, replicas, advice",
-        load_body=_database_body_type,
+        load_body=parts.database_type,
         parameters=(_WINDOW, _FIELDS),
-        build=lambda monitor, query: _database_body(monitor, query.get(_WINDOW, "5m")),
-        state=_database_state,
+        build=lambda monitor, query: parts.database(monitor, query.get(_WINDOW, "5m")),
+        state=parts.database_state,
     ),
     Endpoint(
         path="/database/profile",
         name="database-profile",
         summary="Every query of the latest requests, while ENABLE_QUERY_PROFILING is true",
-        load_body=_profile_body_type,
+        load_body=parts.profile_type,
         role="admin",
         parameters=(_FIELDS,),
-        build=lambda monitor, _: _profile_body(monitor),
-        state=_database_state,
+        build=lambda monitor, _: parts.profile(monitor),
+        state=parts.database_state,
+    ),
+    Endpoint(
+        path="/scrapers",
+        name="scrapers",
+        summary="Scrapers by platform: success, times, failures, waits, cost, state, advice",
+        load_body=parts.scrapers_type,
+        parameters=(_WINDOW, _FIELDS),
+        # They run once a day.
+        build=lambda monitor, query: parts.scrapers(monitor, query.get(_WINDOW, "24h")),
+        state=parts.scrapers_state,
     ),
     Endpoint(
         path="/settings",
@@ -204,8 +144,8 @@ ENDPOINTS: Final = (
         summary="The figures as a page",
         parameters=(_WINDOW,),
         content_type=_HTML,
-        build=lambda monitor, query: _dashboard(monitor, query.get(_WINDOW, "5m")),
-        state=_page_state,
+        build=lambda monitor, query: parts.dashboard(monitor, query.get(_WINDOW, "5m")),
+        state=parts.dashboard_state,
     ),
 )
 

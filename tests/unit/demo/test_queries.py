@@ -10,9 +10,9 @@ import pytest
 from hhs_perf.demo.queries import NOTE, Figures
 
 
-@pytest.fixture
-def figures(tmp_path: Path) -> Iterator[Figures]:
-    made = Figures.create(tmp_path / "accounts.sqlite3")
+@pytest.fixture(scope="module")
+def figures(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Figures]:
+    made = Figures.create(tmp_path_factory.mktemp("filled") / "accounts.sqlite3")
     yield made
     made.close()
 
@@ -30,9 +30,9 @@ def test_sample_figures_say_that_they_are_generated(figures: Figures) -> None:
         assert answer["figures"] == NOTE
     with figures._engine.connect() as connection:
         marked = connection.exec_driver_sql(
-            "SELECT count(*), min(status), max(status) FROM fact_figure_status"
+            "SELECT count(*), min(source), max(source) FROM dim_figure_source"
         ).one()
-    assert tuple(marked) == (7, "generated", "generated")
+    assert tuple(marked) == (8, "generated", "generated")
 
 
 def test_a_month_of_history_ends_with_the_newest_figures(figures: Figures) -> None:
@@ -58,6 +58,25 @@ def test_growth_is_that_of_the_month(figures: Figures) -> None:
     assert hhs["growth"] == days[-1]["followers_count"] - days[0]["followers_count"]
 
 
+def test_an_account_that_no_run_finds_has_no_figures(figures: Figures) -> None:
+    """It is one of LinkedIn's people, whom its API does not tell of."""
+    rows = [figures.account(key) for key in range(1, 100)]
+    [bare] = [row for row in rows if row is not None and row["snapshot_date"] is None]
+    assert "/in/" in str(bare["account_url"])
+    assert bare["followers_count"] is None
+    history = figures.history(int(str(bare["account_key"])))
+    assert history is not None
+    assert history["history"] == []
+
+
+def test_figures_that_a_platform_does_not_give_are_not_zero(figures: Figures) -> None:
+    rows = figures.summary()["platforms"]
+    assert isinstance(rows, list)
+    followers = {row["platform"]: row["followers"] for row in rows}
+    assert followers.pop("Flickr") is None
+    assert min(followers.values()) > 0
+
+
 def test_accounts_are_ranked_by_what_their_mentions_led_to(figures: Figures) -> None:
     rows = figures.mentions(20)["accounts"]
     assert isinstance(rows, list)
@@ -68,10 +87,9 @@ def test_accounts_are_ranked_by_what_their_mentions_led_to(figures: Figures) -> 
 
 
 def test_the_database_of_the_environment_is_used(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    figures: Figures, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    Figures.create(tmp_path / "here.sqlite3").close()
-    monkeypatch.setenv("DATABASE_URL", f"sqlite:///{tmp_path / 'here.sqlite3'}")
+    monkeypatch.setenv("DATABASE_URL", f"sqlite:///{figures._engine.url.database}")
     figures = Figures.from_env()
     assert figures.summary()["accounts"] == 99
     figures.close()

@@ -94,21 +94,24 @@ def test_there_are_no_other_slas() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "severity", "metric", "threshold", "window"),
+    ("name", "severity", "metric", "threshold", "per", "window"),
     [
-        ("api-latency-warning", "warning", "http.server.request.duration", 1, "5m"),
-        ("api-latency-critical", "critical", "http.server.request.duration", 2, "5m"),
-        ("database-latency", "warning", "db.query.duration", 0.5, "5m"),
-        ("scraper-latency", "warning", "scrape.duration", 10, "24h"),
+        ("api-latency-warning", "warning", "http.server.request.duration", 1, None, "5m"),
+        ("api-latency-critical", "critical", "http.server.request.duration", 2, None, "5m"),
+        ("database-latency", "warning", "db.query.duration", 0.5, None, "5m"),
+        ("scraper-latency", "warning", "scrape.duration", 10, None, "24h"),
+        ("scraper-platform-latency", "warning", "scrape.duration", 10, "platform", "24h"),
     ],
 )
-def test_latency_rule(name: str, severity: str, metric: str, threshold: float, window: str) -> None:
+def test_latency_rule(
+    name: str, severity: str, metric: str, threshold: float, per: str | None, window: str
+) -> None:
     rule = RULES[name]
     assert rule.figure == Quantile(metric=metric, quantile=0.95)
     assert (rule.severity, rule.op, rule.threshold) == (severity, ">", threshold)
     assert rule.resolve_at == pytest.approx(0.9 * threshold, rel=1e-15)
     assert (rule.pending_for, rule.keep_firing_for, rule.window) == (0, 300, window)
-    assert rule.per is None
+    assert rule.per == per
 
 
 def test_hit_rate_rule() -> None:
@@ -158,7 +161,7 @@ def test_error_rate_rule(name: str, figure: str, per: str | None, window: str) -
 
 
 def test_there_are_no_other_rules() -> None:
-    assert len(RULES) == len(builtin_alerts()) == 11
+    assert len(RULES) == len(builtin_alerts()) == 12
 
 
 @pytest.mark.parametrize("thing", [*builtin_slas(), *builtin_alerts()], ids=lambda t: t.name)

@@ -19,10 +19,9 @@ __all__ = ["MIN_TURNS", "Loop"]
 MIN_TURNS: Final = 5
 """Equal SELECTs from one place from which on they are a loop."""
 
-# Of so many turns each is looked at, then of a loop at one place every fourth; past the exact
-# ones, when there are twice as many.
+# Of so many turns each is looked at, and up to the exact ones when there are several places; one at
+# one place is looked at again when there are half as many more, past the exact ones twice as many.
 _FIRST_TURNS: Final = 8
-_STEP: Final = 4
 _EXACT_TURNS: Final = 64
 _MOST_WAITING: Final = 1024
 
@@ -111,7 +110,7 @@ class Loop:
         elif n < _FIRST_TURNS or len(self._places) > 1:
             self._look_at = n + 1
         else:
-            self._look_at = n + _STEP
+            self._look_at = n + n // 2
         self._plan_look()
 
     def findings(self) -> Iterator[Finding]:

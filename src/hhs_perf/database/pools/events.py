@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import sys
+from typing import TYPE_CHECKING, Any, Final
 from weakref import ref
 
 from sqlalchemy import event
 
 from ..marks import OWN_POOL
+from ..seen.layers import Layer, sleeps
+from ..selftest import abilities
 from .holders import current_task
 
 if TYPE_CHECKING:
@@ -16,9 +19,12 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
     from sqlalchemy.pool import ConnectionPoolEntry
 
+    from ..seen.layers import Way
     from .ledger import Ledger
 
 __all__ = ["PoolEvents"]
+
+_MOST_LAYERS: Final = 20
 
 
 class PoolEvents:
@@ -34,6 +40,7 @@ class PoolEvents:
         self._is_timed = is_timed
         self._holds = holds
         self._listened: list[tuple[str, Callable[..., None]]] = []
+        self._layer: Layer | None = None
 
     def listen(self) -> None:
         """Begin."""
@@ -52,6 +59,11 @@ class PoolEvents:
         for name, function in heard.items():
             event.listen(engine, name, function)
             self._listened.append((name, function))
+        if engine is not None and not self._is_timed and abilities().layers is None:
+            try:
+                self._layer = Layer(engine.dialect, "connect", self._make_connect)
+            except (AttributeError, TypeError):  # one that cannot be written to
+                return
 
     def close(self) -> None:
         """End; an engine that is gone took its listeners along."""
@@ -61,7 +73,33 @@ class PoolEvents:
                 if event.contains(engine, name, function):
                     event.remove(engine, name, function)
         self._listened.clear()
+        if self._layer is not None:
+            self._layer.lift()
+            self._layer = None
 
+    def _make_connect(self, below: Any, way: Way) -> Callable[..., Any]:
+        """Do what `_connecting` does, while no listener of the dialect's is asked."""
+
+        def connect(dialect: Any, *arguments: Any, **named: Any) -> Any:
+            if not way.is_off and not dialect._has_events:  # noqa: SLF001 - see layers
+                self._connecting_unasked()
+            return (below or dialect.__class__.connect)(dialect, *arguments, **named)
+
+        return connect
+
+    def _connecting_unasked(self) -> None:
+        try:
+            frame, left = sys._getframe(2), _MOST_LAYERS  # noqa: SLF001 - the record is told nobody else
+            while frame is not None and left:
+                record = frame.f_locals.get("connection_record")
+                if record is not None:
+                    self._ledger.connecting(record)
+                    return
+                frame, left = frame.f_back, left - 1  # type: ignore[assignment] # None at the end
+        except Exception as exc:  # noqa: BLE001 - a named border: the new connection
+            self._ledger.faults.note("timing a new connection", exc)
+
+    @sleeps
     def _connecting(self, _: object, record: ConnectionPoolEntry, __: object, ___: object) -> None:
         self._ledger.connecting(record)
 

@@ -10,16 +10,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy.engine import cursor as _cursor
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from .statements import DRAIN_AT
 
+if TYPE_CHECKING:
     from ..profile import ProfiledQuery
+    from .seer import Teller
     from .slow import Origin
     from .statements import Statement
 
-    Tell = Callable[..., None]
-
-__all__ = ["DEFAULT_FETCH", "Fetch", "TimedFetch", "TimedStream"]
+__all__ = ["DEFAULT_FETCH", "Fetch", "TimedFetch", "TimedStream", "UntouchedFetch"]
 
 DEFAULT_FETCH: Final[Any] = getattr(_cursor, "_DEFAULT_FETCH", None)
 _CLOSED: Final[Any] = getattr(_cursor, "_NO_CURSOR_DQL", None)
@@ -42,7 +41,7 @@ class Fetch:
     origin: Origin
     profiled: ProfiledQuery | None
     rows: int
-    tell: Tell | None
+    tell: Teller | None
     statement: Statement
 
 
@@ -51,13 +50,25 @@ _FIELDS: Final = (
 )  # fmt: skip
 
 
-class TimedFetch(Fetch, _cursor.CursorFetchStrategy):
-    """Fetches from the cursor as SQLAlchemy's own strategy does."""
+class _Told(Fetch, _cursor.CursorFetchStrategy):
+    """What becomes of a strategy that told the end: nothing is left to do, by a finalizer least."""
 
     __slots__ = _FIELDS
 
+    def soft_close(self, result: Any, dbapi_cursor: Any) -> None:  # noqa: ARG002 - SQLAlchemy's signature
+        """End."""
+        result.cursor_strategy = _CLOSED
+
+    hard_close = soft_close
+
+
+class TimedFetch(_Told):
+    """Fetches from the cursor as SQLAlchemy's own strategy does."""
+
+    __slots__ = ()
+
     def __init__(
-        self, tell: Tell, statement: Statement, began: float, execute: float, origin: Origin
+        self, tell: Teller, statement: Statement, began: float, execute: float, origin: Origin
     ) -> None:
         self.tell = tell
         self.statement = statement
@@ -144,6 +155,82 @@ class TimedFetch(Fetch, _cursor.CursorFetchStrategy):
         if tell is not None:
             self.tell = None
             tell(self)
+
+
+class UntouchedFetch(TimedFetch):
+    """A fetch of which nothing was asked so far: all that most ever are until they end at once.
+
+    Made without a call, as that costs: `tell`, `statement`, `began` and `execute` are set, and the
+    rest when it is asked for anything but all rows.
+    """
+
+    __slots__ = ()
+
+    def fetchall(self, result: Any, dbapi_cursor: Any) -> Any:
+        """Fetch everything."""
+        statement = self.statement
+        monotonic = statement.monotonic
+        began = monotonic()
+        try:
+            rows = dbapi_cursor.fetchall()
+        except BaseException as error:
+            self._touched(result)._failed(result, dbapi_cursor, began, error)  # noqa: SLF001 - it itself
+            raise
+        ended = monotonic()
+        execute, fetch, tell = self.execute, ended - began, self.tell
+        if ended < tell.metrics.due_at and execute + fetch <= tell.slow_from:  # type: ignore[union-attr] # not told yet
+            # What `tell` would do: written out, as most queries end here, and calls cost.
+            self.__class__ = _Told  # type: ignore[assignment]
+            waiting = statement.waiting
+            waiting.append((execute, fetch, len(rows), 1))
+            if len(waiting) >= DRAIN_AT:
+                try:
+                    tell.drain(statement)  # type: ignore[union-attr] # likewise
+                except Exception as error:  # noqa: BLE001 - a named border: seeing a query
+                    tell.fault(error)  # type: ignore[union-attr] # likewise
+        else:
+            touched = self._touched(result)
+            touched.fetch = fetch
+            touched.rows = len(rows)
+        result._soft_close()  # noqa: SLF001 - as the strategy does that this one replaces
+        return rows
+
+    def fetchone(self, result: Any, dbapi_cursor: Any, hard_close: bool = False) -> Any:  # noqa: FBT001, FBT002 - SQLAlchemy's signature
+        """Fetch a row."""
+        return self._touched(result).fetchone(result, dbapi_cursor, hard_close)
+
+    def fetchmany(self, result: Any, dbapi_cursor: Any, size: int | None = None) -> Any:
+        """Fetch some rows."""
+        return self._touched(result).fetchmany(result, dbapi_cursor, size)
+
+    def yield_per(self, result: Any, dbapi_cursor: Any, num: int) -> None:
+        """Go on in batches of `num`, still timed."""
+        self._touched(result).yield_per(result, dbapi_cursor, num)
+
+    def soft_close(self, result: Any, dbapi_cursor: Any) -> None:
+        """Tell the end."""
+        self._touched(result).soft_close(result, dbapi_cursor)
+
+    hard_close = soft_close
+
+    def end(self, *, failed: bool = False) -> None:
+        """Tell the end, unless that was told."""
+        self._touched(None).end(failed=failed)
+
+    def _touched(self, result: Any) -> TimedFetch:
+        self.fetch = 0.0
+        self.rows = 0
+        self.profiled = None
+        if result is not None:
+            context = result.context
+            self.origin = (
+                context.root_connection, context.compiled, context.statement, context.parameters[0],
+            )  # fmt: skip
+        self.__class__ = TimedFetch  # type: ignore[assignment]
+        return self
+
+    def __del__(self) -> None:
+        self.end()
 
 
 class TimedStream(Fetch, _cursor.ResultFetchStrategy):

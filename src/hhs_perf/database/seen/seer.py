@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ..lines import application_line
 from ..profile import MOST_QUERIES, ProfiledQuery, digest_of
+from .fetching import Fetch
+from .holding import rows_held
 from .shapes import Shapes, is_another
 from .slow import SlowBook, SlowStatement, source_of
 from .statements import DRAIN_AT
@@ -20,12 +22,11 @@ if TYPE_CHECKING:
     from ...metrics import Registry
     from ..lines import Line
     from ..scopes import QueryScope
-    from .fetching import Fetch
     from .shapes import Shape
     from .slow import Origin
     from .statements import Statement, StatementBook
 
-__all__ = ["Seer"]
+__all__ = ["Seer", "Teller"]
 
 BORDER: Final = "seeing a query"
 
@@ -82,34 +83,13 @@ class Seer:
         # Statements of one text may have shapes of several roles: `get()` and a lazy load.
         statement = self.book.get(shape.key) or self.book.add(shape)
         if context.compiled is not None and sql is getattr(context, "statement", None):
-            context.compiled._hhs_perf = (self.mark, statement, shape)  # noqa: SLF001 - a name of ours
+            held = rows_held(shape, context.dialect)
+            context.compiled._hhs_perf = (self.mark, statement, shape, held)  # noqa: SLF001 - a name of ours
         return statement, shape, not is_another(context, sql)
 
-    def teller(self) -> Callable[..., None]:
-        """Give the function that takes an execution whose rows were fetched, or given up."""
-        book, metrics, slow_from = self.book, self.metrics, self.slow_from
-
-        def fetched(query: Fetch, failed: bool = False) -> None:  # noqa: FBT001, FBT002 - by position, for speed
-            try:
-                statement = query.statement
-                execute, fetch, rows = query.execute, query.fetch, query.rows
-                if failed:
-                    book.fail(statement, execute)
-                else:
-                    statement.take((execute, fetch, rows, 1))
-                seconds = execute + fetch
-                if len(statement.waiting) >= DRAIN_AT or query.began + seconds >= metrics.due_at:
-                    book.drain(statement)
-                profiled = query.profiled
-                if profiled is not None:
-                    profiled.fetch, profiled.rows, profiled.failed = fetch, rows, failed
-                if seconds > slow_from:
-                    line = application_line()
-                    self.slow(statement, query.origin, execute, fetch, rows, line, failed=failed)
-            except Exception as error:  # noqa: BLE001 - a named border; a finalizer may call it
-                self.fault(error)
-
-        return fetched
+    def teller(self) -> Teller:
+        """Give what takes executions whose rows were fetched, or given up."""
+        return Teller(self)
 
     def failed(self, context: Any, sql: str, parameters: Any, began: float, execute: float) -> None:
         """Take an execution that raised."""
@@ -131,6 +111,14 @@ class Seer:
             statement.add_line(line)
         if execute > self.slow_from:
             self.slow(statement, origin, execute, 0.0, None, line, failed=True)
+
+    def failed_fetching(self, context: Any) -> None:
+        """Take an error of rows that were taken for fetched when the execution was told."""
+        if isinstance(context.cursor_fetch_strategy, Fetch):
+            return  # it tells of it itself
+        found = self.recognised(context, context.statement)
+        if found is not None:
+            self.book.fail_later(found[0])
 
     def failed_outside(self, step: str, dialect: Dialect) -> None:
         """Take a step of a transaction that raised: no query of the application's, but an error."""
@@ -202,3 +190,45 @@ class Seer:
         query.rows = rows
         held.append(query)
         return query
+
+
+class Teller:
+    """Takes an execution whose rows were fetched, or given up, when it is called with it.
+
+    A strategy that fetched all at once adds it to what waits itself, where it ended before the
+    metrics' `due_at` and took no longer than `slow_from`.
+    """
+
+    __slots__ = ("_seer", "drain", "metrics", "slow_from")
+
+    def __init__(self, seer: Seer) -> None:
+        self._seer = seer
+        self.drain = seer.book.drain
+        self.metrics = seer.metrics
+        self.slow_from = seer.slow_from
+
+    def __call__(self, query: Fetch, failed: bool = False) -> None:  # noqa: FBT001, FBT002 - by position, for speed
+        """Take the execution; `failed` says that fetching raised."""
+        try:
+            statement = query.statement
+            execute, fetch, rows = query.execute, query.fetch, query.rows
+            if failed:
+                self._seer.book.fail(statement, execute)
+            else:
+                statement.take((execute, fetch, rows, 1))
+            seconds = execute + fetch
+            due_at = self.metrics.due_at
+            if len(statement.waiting) >= DRAIN_AT or query.began + seconds >= due_at:
+                self.drain(statement)
+            profiled = query.profiled
+            if profiled is not None:
+                profiled.fetch, profiled.rows, profiled.failed = fetch, rows, failed
+            if seconds > self.slow_from:
+                line = application_line()
+                self._seer.slow(statement, query.origin, execute, fetch, rows, line, failed=failed)
+        except Exception as error:  # noqa: BLE001 - a named border; a finalizer may call it
+            self.fault(error)
+
+    def fault(self, error: Exception) -> None:
+        """Take what went wrong in here."""
+        self._seer.fault(error)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from operator import add
 from threading import RLock
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from ..._fork import renew_after_fork
 from ...collectors.database import ERRORS, EXECUTED, FETCH, QUERIES, ROWS
@@ -22,9 +22,13 @@ __all__ = ["DRAIN_AT", "OTHER", "Statement", "StatementBook", "Taken"]
 OTHER: Final = "other"
 """The key of the statement that takes what is past the bound."""
 
+_T = TypeVar("_T")
+
 Taken = tuple[float, float, int, int]
 """One execution: seconds to execute, seconds to fetch, rows, sets of parameters."""
 
+_Columns = tuple[tuple[float, ...], tuple[float, ...], tuple[int, ...], tuple[int, ...]]
+_NOTHING: Final[_Columns] = ((), (), (), ())
 _OTHER_SHAPE: Final = Shape("other statements", "other", has_rows=None)
 _MOST_STATEMENTS: Final = 4096
 _MOST_ROUTES: Final = 20
@@ -36,15 +40,15 @@ DRAIN_AT: Final = 512
 class Statement:
     """One statement of one monitor.
 
-    What was executed waits in `waiting` until the next drain; all else is guarded by the book. It
-    knows nothing of its monitor: SQLAlchemy keeps it with what it compiled, for as long as that
-    is of use.
+    What was executed waits in `waiting` until the next drain, or its seconds alone in `plain`,
+    where nothing else is known of it; all else is guarded by the book. It knows nothing of its
+    monitor: SQLAlchemy keeps it with what it compiled, for as long as that is of use.
     """
 
     __slots__ = (
         "count", "errors", "execute_total", "executed", "fetch_total", "first_seen", "is_streamed",
-        "key", "last_seen", "lines", "monotonic", "most_rows", "routes", "rows", "shape", "slow",
-        "slowest", "take", "waiting",
+        "key", "last_seen", "lines", "monotonic", "most_rows", "plain", "routes", "rows", "shape",
+        "slow", "slowest", "take", "waiting",
     )  # fmt: skip
 
     def __init__(self, key: str, shape: Shape, now: float, monotonic: Callable[[], float]) -> None:
@@ -53,6 +57,7 @@ class Statement:
         self.shape = shape
         self.waiting: list[Taken] = []
         self.take: Callable[[Taken], None] = self.waiting.append
+        self.plain: list[float] = []
         self.first_seen = now
         self.last_seen = now
         self.lines: Counter[Line] = Counter()
@@ -135,6 +140,12 @@ class StatementBook:
         self._errors.add(1)
         statement.take((seconds, 0.0, 0, 0))
 
+    def fail_later(self, statement: Statement) -> None:
+        """Take an error of an execution that was taken before."""
+        with self.lock:
+            statement.errors += 1
+        self._errors.add(1)
+
     def fail_untimed(self, statement: Statement) -> None:
         """Take what raised, and was not timed."""
         with self.lock:
@@ -146,7 +157,7 @@ class StatementBook:
     def __call__(self) -> None:
         """Drain all: the registry calls it before each flush."""
         for statement in self:
-            if statement.waiting:
+            if statement.waiting or statement.plain:
                 self.drain(statement)
 
     def drain(self, statement: Statement) -> None:
@@ -156,26 +167,25 @@ class StatementBook:
                 return  # a finalizer came in between: what it added is for the next time
             self._is_draining = True
             try:
-                waiting = statement.waiting
-                n = len(waiting)
-                chunk = waiting[:n]
-                del waiting[:n]
-                if not chunk:
+                chunk, plain = _all_of(statement.waiting), _all_of(statement.plain)
+                n = len(chunk) + len(plain)
+                if not n:
                     return
-                executes, fetches, rows, sets = zip(*chunk, strict=True)
-                seconds = list(map(add, executes, fetches))
+                executes, fetches, rows, sets = zip(*chunk, strict=True) if chunk else _NOTHING
+                seconds = list(map(add, executes, fetches)) + plain
                 statement.last_seen = self.metrics.now()
                 statement.count += n
-                executed = sum(sets)
+                executed = sum(sets) + len(plain)
                 statement.executed += executed
-                statement.execute_total += sum(executes)
+                statement.execute_total += sum(executes) + sum(plain)
                 statement.fetch_total += sum(fetches)
-                statement.slowest = max(statement.slowest, *seconds)
+                statement.slowest = max(statement.slowest, max(seconds))  # noqa: PLW3301 - a call's arguments cost
                 # Drivers say -1 where they cannot tell.
-                seen = sum(each for each in rows if each > 0)
+                is_known = min(rows, default=0) >= 0
+                seen = sum(rows) if is_known else sum(each for each in rows if each > 0)
                 statement.rows += seen
-                statement.most_rows = max(statement.most_rows, *rows)
-                fetched = [each for each in fetches if each]
+                statement.most_rows = max(statement.most_rows, max(rows, default=0))
+                fetched = fetches if all(fetches) else [each for each in fetches if each]
             finally:
                 self._is_draining = False
         self.metrics.timer(self._name, statement=statement.key).record_all(seconds)
@@ -193,6 +203,15 @@ class StatementBook:
         self.since = self.metrics.now()
         for statement in self:
             statement.waiting.clear()
+            statement.plain.clear()
             statement.routes.clear()
             statement.lines.clear()
             statement.restart()
+
+
+def _all_of(buffer: list[_T]) -> list[_T]:
+    """Take what is in a list to which others append meanwhile."""
+    n = len(buffer)
+    taken = buffer[:n]
+    del buffer[:n]
+    return taken

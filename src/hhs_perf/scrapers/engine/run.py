@@ -340,7 +340,8 @@ class Run:
             call = way.build(targets, lane.setup.credentials)
         except Exception as exc:  # noqa: BLE001 - a named border: a plugin's function
             return Answer(_failed("schema_changed", f"no request: {type(exc).__name__}: {exc}"))
-        base = f"https://{call.host}" if call.host is not None else platform.base_url
+        is_elsewhere = platform.many_hosts and call.host is not None
+        base = f"https://{call.host}" if is_elsewhere else platform.base_url
         assert lane.transport is not None  # noqa: S101 - made before the lane is driven
         try:
             reply = await lane.transport.send(base + call.path, call)

@@ -63,7 +63,7 @@ def configure(
         budget = platform.budget
         own = settings.interval if platform.interval is None else platform.interval
         setups[platform.name] = PlatformSetup(
-            platform=attrs.evolve(platform, base_url=url) if url else platform,
+            platform=_led_to(platform, url) if url else platform,
             interval=own if pace is None else pace,
             credentials=credentials,
             missing=platform.missing(credentials),
@@ -73,6 +73,11 @@ def configure(
     if problems:
         raise ConfigurationError(problems)
     return setups
+
+
+def _led_to(platform: Platform, url: str) -> Platform:
+    # One server stands for all that the addresses name.
+    return attrs.evolve(platform, base_url=url, many_hosts=False)
 
 
 def _number(variables: Mapping[str, str], name: str, problems: list[str]) -> float | None:

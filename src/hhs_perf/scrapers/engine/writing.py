@@ -43,9 +43,9 @@ class Writer:
         self.unsaved = 0
         self.spilled_to: Path | None = None
         self.error: str | None = None
+        self._spill: Sink | None = None
         self._spill_in = spill_in
         self._wall = wall
-        self._spill: Sink | None = None
         self._buffer: list[Outcome] = []
         self._flushing: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -139,9 +139,9 @@ class Writer:
 
         stamp = datetime.fromtimestamp(self._wall(), UTC).strftime("%Y%m%dT%H%M%S%fZ")
         path = (self._spill_in or Path.cwd()) / f"hhs-perf-unsaved-{stamp}.jsonl"
-        sink: Sink = JsonLinesSink(path)
+        spill = JsonLinesSink(path, mode=0o600)
         self.spilled_to = path
-        return sink
+        return spill
 
     def _failed(self, error: Exception) -> None:
         first = self.error is None

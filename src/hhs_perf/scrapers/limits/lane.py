@@ -15,6 +15,8 @@ __all__ = ["Lane", "Ticket"]
 _LOOK_EVERY: Final = 1.0
 # An event loop that has not run for so long after a start was due loses its turn.
 _ASLEEP_AFTER: Final = 1.0
+# Sums of floats part by less than this, and a sleep that is shorter ends at once.
+_NOTHING: Final = 1e-6
 
 
 class Ticket:
@@ -61,7 +63,7 @@ class Lane:
     def start_at_once(self, now: float, interval: float) -> bool:
         """Start, if nobody waits and it is time; tell whether that was so."""
         with self._lock:
-            if self._queue or now < self._next_at:
+            if self._queue or now < self._next_at - _NOTHING:
                 return False
             self._start(now, interval)
         return True
@@ -77,7 +79,7 @@ class Lane:
             if self._first(ticket, now) is not ticket:
                 return _LOOK_EVERY
             wait = self._next_at - now
-            if wait > 0:
+            if wait > _NOTHING:
                 return wait
             self._start(now, interval)
         return 0.0

@@ -32,8 +32,8 @@ class LocalLimiter:
 
     async def ready(self, platform: str, interval: float) -> None:  # noqa: ARG002 - the seam's
         """Return when the next start of those who wait already, or of nobody, is near."""
-        while (wait := self.free_in(platform) - _NEAR) > 0:  # noqa: ASYNC110 - it is a time that is waited for
-            await asyncio.sleep(wait)
+        while (wait := self.free_in(platform)) > _NEAR:  # noqa: ASYNC110 - for a time
+            await asyncio.sleep(wait - _NEAR / 2)
 
     async def acquire(self, platform: str, interval: float) -> None:
         """Return at the moment when a request may start; it counts as started then."""

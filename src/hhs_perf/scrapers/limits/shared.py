@@ -37,6 +37,8 @@ _MEMBER_FOR: Final = 30.0
 _LONGEST_PAUSE: Final = 30 * 86_400.0
 # An answer so many times later than it may be says nothing of Redis: this process stood still.
 _STOOD_STILL: Final = 5
+# The part of an interval by which a start may be late and still use its reservation.
+_LATE: Final = 0.2
 _log: Final = logging.getLogger("hhs_perf")
 
 
@@ -77,10 +79,15 @@ class SharedLimiter:
         """Whether limits are shared now (`closed`) or kept by this process alone."""
         return self._breaker.report()
 
+    @property
+    def is_listening(self) -> bool:
+        """Whether pauses of others are heard at once, and not only with the next start."""
+        return self._backplane.is_linked
+
     async def ready(self, platform: str, interval: float) -> None:  # noqa: ARG002 - the seam's
         """Return when asking for a start is likely to be worth while."""
-        while (wait := self._near_in(platform) - _NEAR) > 0:
-            await asyncio.sleep(wait)
+        while (wait := self._near_in(platform)) > _NEAR:  # noqa: ASYNC110 - for a time
+            await asyncio.sleep(wait - _NEAR / 2)
 
     async def acquire(self, platform: str, interval: float) -> None:
         """Return at the moment when a request may start: when its reservation is due.
@@ -88,22 +95,30 @@ class SharedLimiter:
         A task that is cancelled leaves its reservation to the next one of its event loop.
         """
         lane = self._ears.lane(platform)
-        if interval <= 0 and self._backplane.is_linked and lane.paused_until() <= self._now():
-            return None
+        if interval <= 0 and self._hears_of(lane) and lane.paused_until() <= self._now():
+            return
         self._backplane.ensure_started()
         link = self._links.current()
         async with link.lock(platform):
+            may_be_late = False
             while True:
                 reservation = link.kept.pop(platform, None)
                 if reservation is None or reservation.at < self._now():
                     reservation = await self._reserve(lane, link, platform, interval)
                 if reservation is None:
-                    return await self._start_alone(lane, platform, interval)
+                    await self._start_alone(lane, platform, interval)
+                    return
+                has_slept = reservation.at > self._now()
                 link.kept[platform] = reservation
                 await self._await_turn(lane, reservation)
                 del link.kept[platform]
-                if not lane.is_void(reservation):
-                    return lane.started(self._now(), alone=False)
+                now = self._now()
+                # Somebody else's start may be near when this process did not run in time.
+                is_late = has_slept and now > reservation.at + _LATE * interval
+                if (may_be_late or not is_late) and not lane.is_void(reservation):
+                    lane.started(now, alone=False)
+                    return
+                may_be_late = may_be_late or is_late
 
     async def pause(self, platform: str, seconds: float) -> None:
         """Let nobody start for so many seconds from now on, anywhere; a longer pause stays."""
@@ -133,6 +148,9 @@ class SharedLimiter:
         self._ears.renew()
         self._backplane.restart()
 
+    def _hears_of(self, lane: SharedLane) -> bool:
+        return lane.is_known and self._backplane.is_linked
+
     def _near_in(self, platform: str) -> float:
         lane = self._ears.known(platform)
         if lane is None or not self._breaker.is_closed:
@@ -150,7 +168,8 @@ class SharedLimiter:
 
     async def _start_alone(self, lane: SharedLane, platform: str, interval: float) -> None:
         share = interval * lane.members
-        self._local.hold(platform, lane.started_at + share - self._now())
+        earliest = max(lane.started_at + share, lane.paused_until())
+        self._local.hold(platform, earliest - self._now())
         await self._local.acquire(platform, share)
         lane.started(self._now(), alone=True)
 
@@ -172,6 +191,7 @@ class SharedLimiter:
             if not self._breaker.is_closed:
                 return None
             asked = self._now()
+            pause_until = lane.unsaid_until
             arguments = self._arguments(lane, platform, interval, asked)
             try:
                 told = await link.reserve(self._names.keys(platform), arguments)
@@ -184,8 +204,8 @@ class SharedLimiter:
             answer = Answer.read(*told)
             self._breaker.succeeded()
             self._ears.time.learn(answer.now, asked, answered)
-            lane.heard(answer.said, self._ears.time.local(answer.now + answer.pause))
-            lane.told()
+            until = self._ears.time.local(answer.now + answer.pause)
+            lane.answered(answer.said, until, told=pause_until, now=answered)
             return answer
         return None
 
@@ -198,7 +218,7 @@ class SharedLimiter:
         return (
             _micros(interval),
             _micros(since) if since < _LONGEST_PAUSE else -1,
-            _micros(lane.unsaid(now)),
+            _micros(max(0.0, lane.unsaid_until - now)),
             _micros(max(0.0, quiet)),
             self._member,
             _micros(max(_MEMBER_FOR, 4 * interval)),

@@ -21,7 +21,7 @@ def written(pattern: str) -> Callable[[str], str]:
     form = re.compile(pattern)
 
     def normalise(handle: str) -> str:
-        name = handle.strip().removeprefix("@").lower()
+        name = handle.strip().lstrip("@").lower()
         return name if form.fullmatch(name) else ""
 
     return normalise

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
-from sqlalchemy import URL, Engine, select
+from sqlalchemy import Engine, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from ...database.addresses import address_of
@@ -16,22 +15,22 @@ from .tables import Tables
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
-    from sqlalchemy import RowMapping
+    from sqlalchemy import URL
 
 __all__ = ["account_rows"]
 
 
 def account_rows(
-    source: object, tables: Tables | None = None
-) -> tuple[str, Iterable[tuple[int, RowMapping]]]:
+    source: str | Path | URL | Engine, tables: Tables | None = None
+) -> tuple[str, Iterable[tuple[int, object]]]:
     """Read the table of accounts: what it is called, and its rows by their keys.
 
     Raises AccountsError where it cannot be read, ConfigurationError for a bad URL.
     """
     table = (Tables() if tables is None else tables).account
-    is_ours = not isinstance(source, Engine)
-    engine = engine_of(as_url(cast("str | Path | URL", source))) if is_ours else source
+    engine = source if isinstance(source, Engine) else engine_of(as_url(source))
     name = f"{address_of(engine)} {table}"
     try:
         with engine.connect() as connection:
@@ -40,5 +39,5 @@ def account_rows(
     except SQLAlchemyError as exc:
         raise AccountsError(name, [told(exc)]) from exc
     finally:
-        if is_ours:
+        if engine is not source:
             engine.dispose()

@@ -102,11 +102,9 @@ class FileSink:
             self._file.close()
 
     def rows(self) -> Iterator[Row]:
-        """Read what stands in the file, of each account and day the newest line."""
+        """Read what stands in the file: of each account and day one, and ids without a day."""
         for row, place, _ in self._walk():
-            if row.day is None:
-                continue
-            held = self._of(row.day).get(row.key)
+            held = None if row.day is None else self._of(row.day).get(row.key)
             if held is None or held[0] == place:
                 yield row
 

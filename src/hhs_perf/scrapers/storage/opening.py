@@ -21,24 +21,25 @@ _SQLITE: Final = frozenset({".db", ".sqlite", ".sqlite3"})
 _LINES: Final = frozenset({".jsonl", ".ndjson"})
 
 
-def open_sink(to: str | Path | URL | Engine) -> Sink:
+def open_sink(to: str | Path | URL | Engine, *, create: bool = True) -> Sink:
     """Open what snapshots are written to.
 
     A URL of a database or an engine leads to SQL, a path by its suffix to JSON Lines (`.jsonl`,
-    `.ndjson`), CSV (`.csv`) or a SQLite file (`.db`, `.sqlite`, `.sqlite3`). Raises
-    ConfigurationError for anything else, StorageError where it cannot be used.
+    `.ndjson`), CSV (`.csv`) or a SQLite file (`.db`, `.sqlite`, `.sqlite3`). With `create`, tables
+    that are missing are made. Raises ConfigurationError for anything else, StorageError where it
+    cannot be used.
     """
     if isinstance(to, str) and not _SCHEME.match(to):
         to = Path(to)
     if not isinstance(to, Path):
-        return _in_sql(to)
+        return _in_sql(to, create=create)
     suffix = to.suffix.lower()
     if suffix in _LINES:
         return JsonLinesSink(to)
     if suffix == ".csv":
         return CsvSink(to)
     if suffix in _SQLITE:
-        return _in_sql(to)
+        return _in_sql(to, create=create)
     raise ConfigurationError(
         f"{str(to)!r}: snapshots go to a URL of a database, or to a file whose name ends in .jsonl,"
         " .ndjson, .csv, .db, .sqlite or .sqlite3"
@@ -65,12 +66,12 @@ def as_url(source: str | Path | URL) -> str | URL:
     return URL.create("sqlite", database=str(source))
 
 
-def _in_sql(to: str | Path | URL | Engine) -> Sink:
+def _in_sql(to: str | Path | URL | Engine, *, create: bool) -> Sink:
     try:
         from .sql import SqlSink  # noqa: PLC0415 - likewise
     except ModuleNotFoundError as exc:
         raise missing_sql(exc) from exc
-    return SqlSink(as_url(to) if isinstance(to, Path) else to)
+    return SqlSink(as_url(to) if isinstance(to, Path) else to, create=create)
 
 
 def missing_sql(error: ModuleNotFoundError) -> Exception:

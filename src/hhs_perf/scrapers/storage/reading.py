@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 import msgspec
 
@@ -59,12 +59,14 @@ def read_accounts(
 
     Raises AccountsError that names every bad row, ConfigurationError for what is no list.
     """
+    name: str
+    rows: Iterable[Row]
     if is_database(source):
         try:
             from .accounts_sql import account_rows  # noqa: PLC0415 - SQLAlchemy is slow
         except ModuleNotFoundError as exc:
             raise missing_sql(exc) from exc
-        name, rows = account_rows(source, tables)
+        name, rows = account_rows(cast("str | Path | URL | Engine", source), tables)
     elif isinstance(source, (str, Path)):
         name, rows = str(source), _file(Path(source))
     elif isinstance(source, Iterable):
@@ -88,7 +90,7 @@ def read_accounts(
 
 def _account(row: object) -> Account:
     if not isinstance(row, Mapping):
-        raise ValueError(f"is {_kind(row)}, not an object")
+        raise ValueError(f"is {_kind(row)}, not an object")  # noqa: TRY004 - data, not arguments
     wrong: list[str] = []
     found: dict[str, object] = {}
     for field, names in _NAMES.items():
@@ -122,7 +124,7 @@ def _text(value: object, field: str) -> str | None:
     if field in ("account_id", "handle") and isinstance(value, int) and value is not True:
         value = str(value)
     if not isinstance(value, str):
-        raise ValueError(f"is {_kind(value)}, not text")
+        raise ValueError(f"is {_kind(value)}, not text")  # noqa: TRY004 - likewise
     if len(value) > _LONGEST:
         raise ValueError(f"is longer than {_LONGEST} characters")
     return value.strip() or None

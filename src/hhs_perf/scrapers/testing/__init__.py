@@ -5,6 +5,7 @@ from __future__ import annotations
 from .faults import FAULT_KINDS, Fault
 from .ports import deaf_url, refusing_url
 from .rebased import rebased
+from .samples import Sample
 from .server import Arrival, FakeServer
 from .simulated import SimulatedTransport
 from .values import (
@@ -32,6 +33,7 @@ __all__ = [
     "Limits",
     "Refusal",
     "Request",
+    "Sample",
     "Scene",
     "SimulatedTransport",
     "bearer",

@@ -13,7 +13,7 @@ from ..addresses import address_of, locate
 from ..engine.reading import read
 from ..platform import RateSignal, Reading, Reply
 from ..values import FIGURE_NAMES, Failure, Figure
-from .hostile import HANDLES, JUNK, LIMIT_HEADERS, STATUSES, URLS, bodies, without_numbers, replaced
+from .hostile import HANDLES, JUNK, LIMIT_HEADERS, STATUSES, URLS, bodies, replaced, without_numbers
 from .samples import Played, Sample, credentials_of, played, reply_of
 
 if TYPE_CHECKING:
@@ -37,6 +37,8 @@ __all__ = [
 
 # What the engine takes for "this reply cannot be read"; anything else is a fault of the plugin.
 _READABLE: Final = (ValueError, KeyError, TypeError, LookupError, AttributeError)
+# Credentials that tell who asks, and prove nothing.
+_WHO: Final = ("id", "user")
 _OTHERS: Final = ("https://example.com/", "https://example.com/somebody", "https://example.org/a/b")
 _BLANK: Final = frozenset(map(chr, [*range(33), 127]))
 
@@ -165,16 +167,17 @@ def check_hostile_numbers(platform: Platform, samples: Sequence[Sample]) -> None
         node = found.reply.json()
         wanted = {each.value for each in sample.figures.values() if each.value is not None}
         for what, put in JUNK:
-            changed = replaced(node, put, only=wanted)
-            figures = _read(platform, found, reply_of(changed))
-            taken = {name for name, each in figures.items() if each.value in wanted | {0}}
-            same = {name for name in taken if _is_untouched(sample, name, node, wanted)}
-            taken -= same
-            _hold(not taken, f"{sample.url}: {what} for a number gave {', '.join(sorted(taken))}")
+            changed = reply_of(replaced(node, put, only=wanted))
+            taken = [
+                name
+                for name, each in _read(platform, found, changed).items()
+                if each.value is not None and _is_in(node, sample, name)
+            ]
+            _hold(not taken, f"{sample.url}: {what} for a number gave {', '.join(taken)}")
         _check_without_numbers(platform, sample, found, node)
         zeros = _read(platform, found, reply_of(replaced(node, lambda _: 0, only=wanted)))
         for name, each in zeros.items():
-            is_it = each.value in (0, None) or each == sample.figures.get(name)
+            is_it = each.value in (0, None) or not _is_in(node, sample, name)
             _hold(is_it, f"{sample.url}: {name} is {each} where the reply says 0")
 
 
@@ -201,9 +204,7 @@ def check_limits(platform: Platform, samples: Sequence[Sample]) -> None:
                     _check_signal(platform, reply, f"{header}: {value}")
 
 
-def _check_without_numbers(
-    platform: Platform, sample: Sample, found: Played, node: object
-) -> None:
+def _check_without_numbers(platform: Platform, sample: Sample, found: Played, node: object) -> None:
     bare = _read(platform, found, reply_of(without_numbers(node)))
     valued = [name for name, each in bare.items() if each.value is not None]
     _hold(not valued, f"{sample.url}: a reply without any number gave {', '.join(valued)}")
@@ -233,7 +234,9 @@ def _check_call(platform: Platform, call: Call) -> None:
         _hold(isinstance(name, str) and isinstance(value, str), f"a parameter is no text: {name}")
     for name, value in call.headers.items():
         _hold(not set(name + value) & set("\r\n\0"), f"a header has a line break: {name}")
-    for secret in credentials_of(platform).values():
+    for name, secret in credentials_of(platform).items():
+        if name in _WHO:
+            continue
         _hold(secret not in call.path, f"a secret is in the path: {shown}")
         _hold(secret not in shown, "a secret is in the request's repr")
 
@@ -265,14 +268,14 @@ def _read(platform: Platform, found: Played, reply: Reply) -> Mapping[str, Figur
 
 def _figures(result: object) -> dict[str, Figure]:
     if isinstance(result, Reading) and result.figures is not None:
-        return dict(result.figures)
+        return {str(name): each for name, each in result.figures.items()}
     return {}
 
 
-def _is_untouched(sample: Sample, name: str, node: object, wanted: set[int]) -> bool:
-    """Tell whether a figure is not one number of the reply, but made of several."""
-    value = sample.figures[name].value if name in sample.figures else None  # type: ignore[index]
-    return value is not None and replaced(node, lambda _: None, only={value} & wanted) == node
+def _is_in(node: object, sample: Sample, name: str) -> bool:
+    """Tell whether a figure is one number of the reply, and not made of several."""
+    values = {each.value for known, each in sample.figures.items() if known == name}
+    return replaced(node, lambda _: None, only=values) != node
 
 
 def _spellings(url: str) -> Iterator[str]:

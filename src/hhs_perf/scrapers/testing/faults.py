@@ -225,6 +225,8 @@ def _changed(value: object, kind: FaultKind, key: str = "") -> object:
     """Change all numbers that are somebody's figures, or the names."""
     if isinstance(value, dict):
         held = {name: _changed(each, kind, name) for name, each in value.items()}
+        if "title" in value and "display_name" in value:
+            held["display_name"] = value["display_name"]  # the handle, on Reddit
         if kind == "missing":
             return {name: each for name, each in held.items() if not _is_count(name, value[name])}
         return held

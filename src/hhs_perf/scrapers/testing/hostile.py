@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Set
+    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Set as AbstractSet
 
     from ..platform import Reply
     from ..values import FailureKind
@@ -17,8 +18,8 @@ __all__ = [
     "STATUSES",
     "URLS",
     "bodies",
-    "without_numbers",
     "replaced",
+    "without_numbers",
 ]
 
 HANDLES: Final = (
@@ -81,7 +82,7 @@ LIMIT_HEADERS: Final = (
     "x-app-usage",
     "x-business-use-case-usage",
 )
-STATUSES: Final[Mapping[int, Set[FailureKind]]] = {
+STATUSES: Final[Mapping[int, AbstractSet[FailureKind]]] = {
     301: {"schema_changed", "challenge"},
     400: {"schema_changed", "rate_limited", "auth", "forbidden", "not_found", "suspended"},
     401: {"auth", "forbidden"},
@@ -130,13 +131,16 @@ def bodies(right: Reply) -> Iterator[tuple[str, Mapping[str, str], bytes]]:
             yield f"{name}: {inner.decode()}", headers, b'{"%s":%s}' % (name.encode(), inner)
 
 
-def replaced(node: object, put: Callable[[object], object], *, only: Set[int]) -> object:
+def replaced(
+    node: object, put: Callable[[object], object], *, only: AbstractSet[int | None]
+) -> object:
     """Put something else in the place of each number, or text of digits, that is among `only`."""
     if isinstance(node, dict):
         return {key: replaced(each, put, only=only) for key, each in node.items()}
     if isinstance(node, list):
         return [replaced(each, put, only=only) for each in node]
-    return put(node) if _number(node) in only else node
+    number = _number(node)
+    return put(node) if number is not None and number in only else node
 
 
 def without_numbers(node: object) -> object:

@@ -94,7 +94,8 @@ def played(platform: Platform, sample: Sample) -> Played:
 
     Raises AssertionError where there are too few of them.
     """
-    target, calls = sample.target, []
+    target = sample.target
+    calls: list[Call] = []
     replies = iter(sample.replies)
     while True:
         resolver = platform.resolve

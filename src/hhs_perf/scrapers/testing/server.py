@@ -109,11 +109,19 @@ class FakeServer:
         """Give the same platforms with all their requests led here."""
         return tuple(rebased(each, self.base_url(each.name)) for each in platforms)
 
-    def environment(self, platforms: Iterable[Platform]) -> dict[str, str]:
-        """Give variables that lead another process here and hold what it needs to get in."""
+    def environment(
+        self, platforms: Iterable[Platform], *, interval: float | None = None
+    ) -> dict[str, str]:
+        """Give variables that lead another process here and hold what it needs to get in.
+
+        `interval` replaces the pace of each platform.
+        """
         held: dict[str, str] = {}
         for platform in platforms:
-            held[f"HHS_PERF_{platform.name.upper()}_URL"] = self.base_url(platform.name)
+            prefix = f"HHS_PERF_{platform.name.upper()}"
+            held[f"{prefix}_URL"] = self.base_url(platform.name)
+            if interval is not None:
+                held[f"{prefix}_INTERVAL"] = f"{interval:g}"
             for credential in platform.credentials:
                 token = self.world.tokens.get(platform.name, "0123456789")
                 held[credential.variable(platform.name)] = token

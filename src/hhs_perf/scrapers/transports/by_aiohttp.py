@@ -65,9 +65,12 @@ class AiohttpTransport:
             max_line_size=_LONGEST_LINE,
             max_field_size=_LONGEST_LINE,
         )
+        # It would send a request again at once, behind the back of who keeps the limits.
+        self._session._retry_connection = False  # noqa: SLF001 - as aiohttp.test_utils does it
 
     async def send(self, url: str, call: Call) -> Reply:
         """Send `call` to `url`; see Transport."""
+        # aiohttp's errors hold the request, token and all: none is chained.
         prepared = prepare(url, call, self._options.user_agent)
         scheme, host, port = prepared.origin
         seconds = self._options.total_timeout
@@ -88,23 +91,23 @@ class AiohttpTransport:
         except aiohttp.ServerTimeoutError as exc:
             if isinstance(exc, aiohttp.ConnectionTimeoutError):
                 within = f"{self._options.connect_timeout:g} s"
-                raise SendError("connect", f"no connection to {host} within {within}") from exc
+                raise SendError("connect", f"no connection to {host} within {within}") from None
             what = f"nothing came for {self._options.read_timeout:g} s"
-            raise SendError("read", what) from exc
-        except TimeoutError as exc:
-            raise SendError("total", f"no whole reply within {seconds:g} s") from exc
+            raise SendError("read", what) from None
+        except TimeoutError:
+            raise SendError("total", f"no whole reply within {seconds:g} s") from None
         except aiohttp.ClientConnectorCertificateError as exc:
             problem = getattr(exc.certificate_error, "verify_message", "")
             what = f"the certificate of {host} is not accepted: {problem}"
-            raise SendError("connect", what) from exc
+            raise SendError("connect", what) from None
         except (aiohttp.ClientConnectorError, aiohttp.ClientHttpProxyError) as exc:
             cause = getattr(exc, "os_error", None)
             problem = getattr(cause, "strerror", None) or type(exc).__name__
-            raise SendError("connect", f"no connection to {host}: {problem}") from exc
+            raise SendError("connect", f"no connection to {host}: {problem}") from None
         except (aiohttp.ClientError, OSError) as exc:
-            raise SendError("read", _said(exc)) from exc
-        except ValueError as exc:
-            raise SendError("send", "aiohttp refuses to send the request") from exc
+            raise SendError("read", _said(exc)) from None
+        except ValueError:
+            raise SendError("send", "aiohttp refuses to send the request") from None
 
     async def close(self) -> None:
         """Let go of the connections."""

@@ -12,7 +12,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote, urlsplit
 
-from ...exceptions import ConfigurationError
 from ..platform import Reply
 from ..transport import SendError
 from .bodies import Body, folded
@@ -147,8 +146,6 @@ class HttpcoreTransport:
         if url is None:
             return None
         parts = urlsplit(url)
-        if parts.scheme not in ("http", "https"):
-            raise ConfigurationError(f"a proxy must be one of http or https, not {parts.scheme}")
         login = None
         if parts.username:
             login = (unquote(parts.username).encode(), unquote(parts.password or "").encode())

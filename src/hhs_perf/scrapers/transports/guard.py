@@ -32,6 +32,7 @@ _REFUSED: Final = (
     ipaddress.IPv6Network("2001:db8::/32"),  # RFC 3849
     ipaddress.IPv6Network("2002::/16"),  # RFC 7526: 6to4, given up
     ipaddress.IPv6Network("3fff::/20"),  # RFC 9637
+    ipaddress.IPv4Network("192.0.0.0/24"),  # RFC 6890, of which Python 3.11 knows a part
     ipaddress.IPv4Network("192.88.99.0/24"),  # RFC 7526
 )
 

@@ -10,6 +10,7 @@ from urllib.request import getproxies, proxy_bypass
 import attrs
 import msgspec
 
+from ...exceptions import ConfigurationError
 from ..transport import SendError
 from .bodies import ACCEPTED
 
@@ -86,10 +87,14 @@ def proxy_of(origin: Origin) -> str | None:
     """Give the URL of the proxy that this machine wants asked for a host, as all clients find it.
 
     HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY, or what macOS and Windows have for them.
+    Raises ConfigurationError for one that speaks something else than HTTP.
     """
     scheme, host, port = origin
     proxies = getproxies()
     proxy = proxies.get(scheme) or proxies.get("all")
     if not proxy or proxy_bypass(f"{host}:{port}"):
         return None
-    return proxy if "://" in proxy else f"http://{proxy}"
+    spoken, is_given, _ = proxy.partition("://")
+    if is_given and spoken not in ("http", "https"):
+        raise ConfigurationError(f"a proxy has to be one of http or https, not {spoken}")
+    return proxy if is_given else f"http://{proxy}"

@@ -273,7 +273,7 @@ def test_a_fault_of_ours_reaches_no_query(
         raise ZeroDivisionError("ours")
 
     monkeypatch.setattr(place, fail)
-    monkeypatch.setattr("hhs_perf.database.seen.listening.DRAIN_AT", 0)
+    monkeypatch.setattr("hhs_perf.database.seen.timing.DRAIN_AT", 0)
     monkeypatch.setattr("hhs_perf.database.seen.seer.DRAIN_AT", 0)
     monitor = make_monitor(slow_query=1e-9, profiling=True)
     monitor.database.instrument(engine)

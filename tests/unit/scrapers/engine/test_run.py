@@ -10,7 +10,7 @@ import pytest
 from hhs_perf.exceptions import ConfigurationError, NotFoundError, UnknownPlatformError
 from hhs_perf.scrapers import Account, Budget, Credential, Failure, Reply, SendError
 from hhs_perf.scrapers.engine import health as health_module
-from tests.scrape_rig import (
+from tests.scripted_platforms import (
     Scripted,
     accounts,
     by_handle,
@@ -246,7 +246,9 @@ def test_who_an_account_is_is_asked_first() -> None:
     """The figures of all are asked for in as few requests as possible."""
     transport = Scripted()
     held = scrapers(transport, platform(batch=10, resolve=resolver(batch_size=2)))
-    outcomes = list(held.run([*accounts(4), Account(url="https://plain.test/known", account_id="7")]))
+    outcomes = list(
+        held.run([*accounts(4), Account(url="https://plain.test/known", account_id="7")])
+    )
     assert transport.requests() == [
         ("plain-0", "plain-1"),
         ("plain-2", "plain-3"),

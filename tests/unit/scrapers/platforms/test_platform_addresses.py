@@ -22,7 +22,11 @@ ADDRESSES = [
     (f"https://www.youtube.com/channel/{CHANNEL}", "youtube", CHANNEL),
     (f"https://m.youtube.com/channel/{CHANNEL}/videos", "youtube", CHANNEL),
     ("https://www.youtube.com/user/USGOVHHS", "youtube", "user:usgovhhs"),
-    ("https://youtube.com/c/HHSOfficeofPopulationAffairs/", "youtube", "c:hhsofficeofpopulationaffairs"),  # noqa: E501
+    (
+        "https://youtube.com/c/HHSOfficeofPopulationAffairs/",
+        "youtube",
+        "c:hhsofficeofpopulationaffairs",
+    ),
     ("https://www.youtube.com/@HHS.gov", "youtube", "@hhs.gov"),
     ("https://www.youtube.com/@HHS/featured?app=desktop", "youtube", "@hhs"),
     ("https://www.youtube.com/hivgov", "youtube", "@hivgov"),
@@ -33,9 +37,17 @@ ADDRESSES = [
     ("https://m.facebook.com/HHS?ref=page_internal&fbclid=abc", "facebook", "hhs"),
     ("https://www.facebook.com/Healthcare.gov/", "facebook", "healthcare.gov"),
     ("https://www.facebook.com/profile.php?id=100066204115008", "facebook", "100066204115008"),
-    ("https://www.facebook.com/profile.php?v=info&id=100066204115008&x=1", "facebook", "100066204115008"),  # noqa: E501
+    (
+        "https://www.facebook.com/profile.php?v=info&id=100066204115008&x=1",
+        "facebook",
+        "100066204115008",
+    ),
     ("https://www.facebook.com/pages/Some-Name/123456789012", "facebook", "123456789012"),
-    ("https://www.facebook.com/pages/category/Agency/Some-Name-123456789012/", "facebook", "123456789012"),  # noqa: E501
+    (
+        "https://www.facebook.com/pages/category/Agency/Some-Name-123456789012/",
+        "facebook",
+        "123456789012",
+    ),
     ("https://www.facebook.com/p/Some-Name-100066204115008/", "facebook", "100066204115008"),
     ("https://www.facebook.com/people/Some-Name/100066204115008/", "facebook", "100066204115008"),
     ("https://www.facebook.com/Some-Name-123456789012/", "facebook", "123456789012"),
@@ -62,7 +74,11 @@ ADDRESSES = [
     ("https://flickr.com/people/HHSgov", "flickr", "hhsgov"),
     ("https://www.flickr.com/photos/12345678@n00/51234", "flickr", "12345678@N00"),
     ("https://bsky.app/profile/HHS.gov", "bluesky", "hhs.gov"),
-    ("https://bsky.app/profile/did:plc:ewvi7nxzyoun6zhxrhs64oiz", "bluesky", "did:plc:ewvi7nxzyoun6zhxrhs64oiz"),  # noqa: E501
+    (
+        "https://bsky.app/profile/did:plc:ewvi7nxzyoun6zhxrhs64oiz",
+        "bluesky",
+        "did:plc:ewvi7nxzyoun6zhxrhs64oiz",
+    ),
     ("https://bsky.app/profile/hhs.gov/post/3kabc", "bluesky", "hhs.gov"),
     ("https://hhsgov.bsky.social", "bluesky", "hhsgov.bsky.social"),
     ("https://mastodon.social/@Gargron", "mastodon", "gargron@mastodon.social"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import date
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
@@ -15,11 +16,12 @@ from hhs_perf.scrapers.accounts import Account
 from hhs_perf.scrapers.addresses import locate
 from hhs_perf.scrapers.platforms import bundled
 from hhs_perf.scrapers.scrapers import Scrapers
+from hhs_perf.scrapers.simulate import simulate_metrics
 from hhs_perf.scrapers.values import Failure
 from tests.platform_replies import SECRETS, answer, call, reply, target
 
 if TYPE_CHECKING:
-    from datetime import date
+    from pathlib import Path
 
     from hhs_perf.scrapers.platform import Platform
 
@@ -116,6 +118,17 @@ def test_a_later_run_takes_at_most_24_requests_and_43_cents() -> None:
     (x,) = (each for each in plan.platforms if each.platform == "x")
     assert x.cost == pytest.approx(0.43)
     assert x.unit == "USD"
+
+
+def test_the_engine_sends_what_was_planned(tmp_path: Path) -> None:
+    """Against simulated platforms: the first run stores who is who, the next one uses it."""
+    runs = []
+    for day in (date(2026, 11, 23), date(2026, 11, 24)):
+        report = simulate_metrics(to=tmp_path / "snapshots.jsonl", day=day, latency=0.0)
+        assert report.succeeded == 98
+        assert report.skipped == {"unresolvable": 1}
+        runs.append({each.platform: each.requests for each in report.platforms})
+    assert runs == [{**LATER, "flickr": 2, "linkedin": 21, "youtube": 8}, LATER]
 
 
 def test_no_two_platforms_share_a_name_or_an_alias() -> None:

@@ -20,8 +20,10 @@ def test_a_whole_number_is_a_count(value: object, number: int) -> None:
 
 @pytest.mark.parametrize(
     "value",
-    [-1, "-1", True, False, None, "", " 1", "1e3", "1.2M", "1,000", "٣", 1.5, 10**12, 2**70, 1e300]
-    + [float("nan"), float("inf"), [1], {"count": 1}, "9" * 30],
+    [
+        *(-1, "-1", True, False, None, "", " 1", "1e3", "1.2M", "1,000", "٣", 1.5, "9" * 30),
+        *(10**12, 2**70, 1e300, float("nan"), float("inf"), [1], {"count": 1}),
+    ],
 )
 def test_what_is_no_count_is_refused(value: object) -> None:
     """Negative, absurd, a fraction, a boolean, text."""
@@ -47,7 +49,7 @@ def test_a_figure_that_is_null_is_left_out_where_it_may_be() -> None:
 
 def test_names_are_kept_as_text_whatever_they_say() -> None:
     """Without the one sign that PostgreSQL refuses."""
-    name = "<script>alert(1)</script> ‮ '; DROP TABLE x; --\x00"
+    name = "<script>alert(1)</script> \u202e '; DROP TABLE x; --\x00"
     assert counts.text(name) == name.replace("\x00", "")
     assert counts.text("  ") is None
     assert counts.text(7) is None

@@ -76,13 +76,14 @@ def test_meta_tells_percent_and_minutes(
 
 
 @pytest.mark.parametrize("platform", BY_NAME)
-@pytest.mark.parametrize("value", ["", "nan", "inf", "-5", "soon", "[]", "null", "1e999", '{"a":[1]}'])
+@pytest.mark.parametrize(
+    "value", ["", "nan", "inf", "-5", "soon", "[]", "null", "1e999", '{"a":[1]}']
+)
 def test_headers_that_say_nothing_are_no_signal(platform: str, value: str) -> None:
     """Nor do they raise."""
-    names = (
-        "x_rate_limit_remaining x_rate_limit_reset ratelimit ratelimit_remaining ratelimit_reset"
-        " x_ratelimit_remaining x_ratelimit_reset x_app_usage x_business_use_case_usage"
-    ).split()
+    kinds = ("x_rate_limit", "ratelimit", "x_ratelimit")
+    names = [f"{kind}_{part}" for kind in kinds for part in ("remaining", "reset")]
+    names += ["ratelimit", "x_app_usage", "x_business_use_case_usage"]
     signal = BY_NAME[platform].rate_signal(reply({}, **dict.fromkeys(names, value)))
     assert signal is None or signal.used == 0
 
