@@ -44,6 +44,9 @@ _PACKAGES: Final = (
     "sentry-sdk",
     "elastic-apm",
     "asgi-profiler",
+    "aiolimiter",
+    "pyrate-limiter",
+    "limits",
 )
 
 

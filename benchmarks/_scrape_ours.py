@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from hhs_perf.scrapers.scrapers import Scrapers
 from hhs_perf.scrapers.storage.sql import SqlSink
 from hhs_perf.scrapers.transport import TransportOptions
 from hhs_perf.scrapers.transports import factory_of
+from hhs_perf.scrapers.transports.by_httpcore import core_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -80,23 +82,33 @@ def scrapers(base_url: str, library: str, *names: str, interval: float = 0.0) ->
     )
 
 
+def load(library: str) -> None:
+    """Import what is imported when it is first needed: imports are not measured."""
+    import_module("sqlalchemy.dialects.sqlite")
+    if library == "aiohttp":
+        import_module("hhs_perf.scrapers.transports.by_aiohttp")
+    else:
+        core_of(library)
+
+
 def engine(
     base_url: str, workers: int, accounts: int, library: str, *, has_sql: bool = True
 ) -> Callable[[], int]:
     """Prepare a run of the whole engine."""
     names = [f"p{n}" for n in range(PLATFORMS)]
     ours = scrapers(base_url, library, *names)
-    factory_of(library)  # type: ignore[arg-type]
+    load(library)
     listed = [
         Account(url=f"https://{each.split('/')[1]}.example/{each.rpartition('/')[2]}")
         for each in paths(accounts)
     ]
 
+    folder = tempfile.TemporaryDirectory()
+    sink = SqlSink(f"sqlite:///{Path(folder.name) / 'snapshots.db'}") if has_sql else None
+
     def run() -> int:
-        with tempfile.TemporaryDirectory() as folder:
-            sink = SqlSink(f"sqlite:///{Path(folder) / 'snapshots.db'}") if has_sql else None
-            report = ours.scrape(listed, to=sink, max_workers=workers)
-        return report.succeeded
+        with folder:
+            return ours.scrape(listed, to=sink, max_workers=workers).succeeded
 
     return run
 
@@ -110,6 +122,7 @@ def engine_without_sql(
 
 def transport(base_url: str, workers: int, accounts: int, library: str) -> Callable[[], int]:
     """Prepare the transport alone, in as many tasks as there are workers."""
+    load(library)
     factory = factory_of(library)  # type: ignore[arg-type]
     wanted = paths(accounts)
 

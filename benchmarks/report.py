@@ -37,6 +37,7 @@ TITLES: Final = {
     "database_pool": "Database: the pool",
     "database_replicas": "Database: read replicas",
     "database_indexes": "Database: advice on indexes",
+    "scrape_limits": "Scrapers: one start after the other",
 }
 HEAD: Final = """# Performance
 

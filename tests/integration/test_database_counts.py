@@ -27,6 +27,7 @@ from sqlalchemy import (
     event,
     func,
     insert,
+    literal_column,
     select,
     text,
     update,
@@ -391,3 +392,58 @@ async def test_counts_are_postgresqls_own_when_awaited(driver: str, counting: An
         await engine.dispose()
     assert errors == sum(deeds.errors for deeds in runs) > 0
     assert executed == calls(counting).total() > 1000
+
+
+@pytest.mark.parametrize("rows", [1, 4, 5, 300])
+@pytest.mark.parametrize("is_stream", [False, True])
+@pytest.mark.parametrize("driver", ["asyncpg", "psycopg"])
+async def test_rows_are_counted_that_the_driver_held_already(
+    driver: str, is_stream: bool, rows: int, counting: Any
+):
+    """As many as were sent, whether fetching them is timed or taken for done."""
+    engine = create_async_engine(counting.url(driver))
+    sync = create_engine(counting.url("psycopg"))
+    query = select(func.generate_series(1, rows).column_valued("n"))
+    query = query.execution_options(stream_results=is_stream)
+    try:
+        with watched(sync) as monitor, sync.connect() as connection:
+            for _ in range(4):
+                assert len(connection.execute(query).all()) == rows
+            [statement] = _seen(monitor)
+            assert (statement.count, statement.rows, statement.errors) == (4, 4 * rows, 0)
+        with watched(engine) as monitor:
+            async with engine.connect() as connection:
+                for _ in range(4):
+                    result = await connection.stream(query) if is_stream else None
+                    found = (
+                        await result.all() if result else (await connection.execute(query)).all()
+                    )
+                    assert len(found) == rows
+            [statement] = _seen(monitor)
+            assert (statement.count, statement.rows, statement.errors) == (4, 4 * rows, 0)
+    finally:
+        await engine.dispose()
+        sync.dispose()
+
+
+def _seen(monitor: Monitor) -> list[Any]:
+    monitor.metrics.flush()
+    return [each for each in monitor.database.statements if "generate_series" in each.shape.sql]
+
+
+@pytest.mark.parametrize("listens", [False, True])
+def test_an_error_of_rows_that_the_driver_held_already_is_counted(listens: bool, counting: Any):
+    """A driver cannot make a datetime of what lies beyond the last: each attempt is an error."""
+    engine = create_engine(counting.url("psycopg"))
+    if listens:
+        event.listen(engine, "handle_error", lambda _: None)
+    query = select(literal_column("'infinity'::timestamp"))
+    try:
+        with watched(engine) as monitor, engine.connect() as connection:
+            for _ in range(5):
+                with pytest.raises(DBAPIError, match="too large"):
+                    connection.execute(query).all()
+            count, _, errors = figures(monitor)
+    finally:
+        engine.dispose()
+    assert (count, errors) == (5, 5)

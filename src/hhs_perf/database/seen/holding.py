@@ -18,10 +18,10 @@ FETCHED: Final = -2
 """What is known of one whose rows the driver gets, or makes of what it got, as they are fetched."""
 UNKNOWN: Final = -3
 """What is known of one that may return some or none."""
-# They have what the server sent, and make rows of it later: for so few in less than a thirtieth of
+# They have what the server sent, and make rows of it later: for so few in about a twentieth of
 # what it took to execute.
 _MAKING_LATER: Final = frozenset({"psycopg", "psycopg2"})
-_FEW: Final = 8
+_FEW: Final = 4
 
 
 def rows_held(shape: Shape, dialect: Dialect) -> int:
