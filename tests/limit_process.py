@@ -96,7 +96,7 @@ async def _serve(url: str, namespace: str, skew: float) -> None:
     limiter = SharedLimiter(url, SkewedClock(skew), namespace=namespace)
     # Connects, loads the script and listens, so that what follows is measured alone.
     await limiter.acquire("warm-up", 0)
-    while not limiter.is_listening:
+    while not limiter.is_listening:  # noqa: ASYNC110 - a thread makes it so
         await asyncio.sleep(0.01)
     print(json.dumps("ready"), flush=True)
     while line := await asyncio.to_thread(sys.stdin.readline):

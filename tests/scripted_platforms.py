@@ -67,7 +67,7 @@ class Scripted:
         self.opened = 0
         self.closed = 0
 
-    def __call__(self, asked: Platform, options: TransportOptions) -> _Line:  # noqa: ARG002 - the seam's
+    def __call__(self, asked: Platform, options: TransportOptions) -> _Line:
         """Make the transport of a platform."""
         self.opened += 1
         return _Line(self, asked.name)
@@ -122,7 +122,7 @@ def by_handle(outcomes: Iterable[Outcome]) -> dict[str | None, Outcome]:
 
 
 def _ask_for(path: str) -> Callable[[tuple[Target, ...], Mapping[str, str]], Call]:
-    def build(targets: tuple[Target, ...], credentials: Mapping[str, str]) -> Call:  # noqa: ARG001 - the seam's
+    def build(targets: tuple[Target, ...], credentials: Mapping[str, str]) -> Call:
         return Call(
             path=path, params=[("for", ",".join(t.account_id or t.handle for t in targets))]
         )

@@ -19,18 +19,18 @@ HhsPerfError
 ├─ PluginError
 │  └─ UnknownPlatformError(LookupError)
 ├─ AccountsError(ValueError)         a list of accounts cannot be read, every bad row of it
-├─ StorageError                      snapshots cannot be written; the cause is chained
-└─ ScrapeError                       an account has no snapshot; one class for each kind
-   ├─ RateLimitedError
-   ├─ QuotaExhaustedError
-   ├─ AuthError(PermissionError)
-   ├─ ForbiddenError(PermissionError)
-   ├─ NotFoundError(LookupError)
-   ├─ SuspendedError
-   ├─ ChallengeError
-   ├─ SchemaChangedError(ValueError)
-   ├─ NetworkError(ConnectionError)
-   └─ ServerError
+├─ ScrapeError                       an account has no snapshot; one class for each kind
+│  ├─ RateLimitedError
+│  ├─ QuotaExhaustedError
+│  ├─ AuthError(PermissionError)
+│  ├─ ForbiddenError(PermissionError)
+│  ├─ NotFoundError(LookupError)
+│  ├─ SuspendedError
+│  ├─ ChallengeError
+│  ├─ SchemaChangedError(ValueError)
+│  ├─ NetworkError(ConnectionError)
+│  └─ ServerError
+└─ StorageError                      snapshots cannot be written; the cause is chained
 ```
 
 Private errors of `cli/` and `demo/` derive from HhsPerfError directly.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -33,6 +34,32 @@ def test_without_its_extra_the_demo_names_the_command_that_installs_it(library: 
     assert done.returncode == 78
     assert done.stderr.count("\n") == 1
     assert "pip install 'hhs-perf[demo]'" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("libraries", "extra"), [("sqlalchemy", "sql"), ("httpx aiohttp httpx2", "scrapers")]
+)
+def test_without_its_extra_a_scrape_names_the_command_that_installs_it(
+    libraries: str, extra: str, tmp_path: Path
+) -> None:
+    (tmp_path / "accounts.json").write_text('[{"platform": "Bluesky", "handle": "hhs.gov"}]')
+    arguments = ["scrape", f"{tmp_path}/accounts.json", "--to", f"sqlite:///{tmp_path}/a.db"]
+    done = run_python(
+        f"import sys; sys.modules.update(dict.fromkeys({libraries.split()!r}))\n"
+        f"from hhs_perf.cli import main; sys.exit(main({arguments!r}))"
+    )
+    assert done.returncode == 78, done.stderr
+    assert done.stderr.count("\n") == 1
+    assert f"pip install 'hhs-perf[{extra}]'" in done.stderr
+
+
+def test_a_list_of_platforms_needs_no_library_of_a_scrape() -> None:
+    done = run_python(
+        "import sys\n"
+        "from hhs_perf.cli import main; main(['platforms', '--json'])\n"
+        "print(sorted({'httpx', 'aiohttp', 'sqlalchemy', 'redis', 'celery'} & set(sys.modules)))"
+    )
+    assert done.stdout.endswith("]\n[]\n")
 
 
 def test_status_needs_no_library_of_the_demo() -> None:

@@ -183,7 +183,7 @@ def test_core_accounts_come_first_or_alone(
     ]
     to = str(tmp_path / "figures.jsonl")
     core = ("--core", "organization=HHS", "--max-workers", "1", "--json")
-    server.world.arm(Fault(kind="quota", platform="instagram", skip=2))
+    server.world.arm(Fault(kind="auth", platform="instagram", skip=2))
     status, shown, _ = run(listed(*instagram), "--to", to, *core)
     assert (status, json.loads(shown)["succeeded"]) == (1, 2)
     handles = {json.loads(line)["handle"] for line in Path(to).read_text("utf-8").splitlines()}

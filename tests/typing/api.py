@@ -141,6 +141,9 @@ monitor.collectors.database.record_query("SELECT ?", 0.01, failed=True)
 monitor.collectors.cache.record_lookup(l1="miss", l2="hit")
 monitor.collectors.cache.record_lookup(l1="maybe")  # type: ignore[arg-type]
 monitor.collectors.scrapers.record_scrape("youtube", 1.0, succeeded=True)
+monitor.collectors.scrapers.request("youtube", seconds=1.0, waited=0.5, cost=1.0, unit="units")
+monitor.collectors.scrapers.outcome("youtube", "skipped", None, reason="no_credentials")
+monitor.collectors.scrapers.outcome("youtube", "lucky", None)  # type: ignore[arg-type]
 monitor.collectors.frontend.record_load("/", 0.5)
 
 

@@ -168,7 +168,7 @@ def _commands(group: Any, *before: str) -> Iterator[tuple[str, Any]]:
 
 
 def test_every_command_and_option_stands_in_the_docs_with_its_default() -> None:
-    text = _read("reference/cli.md")
+    text = _read("reference/cli.md") + _read("reference/cli-scrape.md")
     for name, command in _commands(command_line, "hhs-perf"):
         arguments = [
             p.human_readable_name for p in command.params if p.param_type_name == "argument"

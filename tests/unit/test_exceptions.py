@@ -10,6 +10,8 @@ import pytest
 
 from hhs_perf import exceptions
 from hhs_perf.exceptions import (
+    SCRAPE_ERRORS,
+    AccountsError,
     CacheBackendError,
     CacheCodecError,
     CacheError,
@@ -24,11 +26,15 @@ from hhs_perf.exceptions import (
     PluginError,
     ReadOnlyError,
     ReplicaError,
+    ScrapeError,
+    StorageError,
+    UnknownPlatformError,
     UnknownSlaError,
     UnknownWindowError,
 )
 
 ERRORS = (
+    AccountsError("accounts.csv", ["row 2: no address", "row 7: no address"]),
     CacheBackendError("refused"),
     CacheCodecError("mac", "not ours"),
     CacheError("cache"),
@@ -43,8 +49,12 @@ ERRORS = (
     PluginError("webhook", "broke"),
     ReadOnlyError("refused"),
     ReplicaError("no replica"),
+    ScrapeError("x", "hhsgov", "any"),
+    StorageError("locked"),
+    UnknownPlatformError("myspace", ["x", "youtube"]),
     UnknownSlaError("gold", ["silver"]),
     UnknownWindowError("1y", ["1h", "1d"]),
+    *(of("x", "hhsgov", "HTTP 429", wait=7.5) for of in SCRAPE_ERRORS.values()),
 )
 
 
@@ -55,7 +65,15 @@ def _pickled(error: Exception) -> Exception:
 
 def test_every_error_is_looked_at() -> None:
     """A new class belongs in this list."""
-    assert sorted(type(error).__name__ for error in ERRORS) == exceptions.__all__
+    names = {name for name in exceptions.__all__ if name.endswith("Error")}
+    assert sorted(type(error).__name__ for error in ERRORS) == sorted(names)
+
+
+def test_every_kind_of_failure_has_the_error_that_is_called_after_it() -> None:
+    assert {kind: of.kind for kind, of in SCRAPE_ERRORS.items()} == {
+        kind: kind for kind in SCRAPE_ERRORS
+    }
+    assert all(issubclass(of, ScrapeError) for of in SCRAPE_ERRORS.values())
 
 
 @pytest.mark.parametrize("again", [_pickled, copy.copy, copy.deepcopy])

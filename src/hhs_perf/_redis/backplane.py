@@ -41,7 +41,7 @@ class Listener(Protocol):
         ...
 
     def turn(self) -> None:
-        """Do what is due; called ten times a second."""
+        """Do what is due; called ten times a second, unless the backplane is told otherwise."""
         ...
 
     def fault(self, error: BaseException) -> None:
@@ -60,6 +60,7 @@ class Backplane:
         monotonic: Callable[[], float],
         errors: tuple[type[BaseException], ...],
         name: str = "hhs_perf-backplane",
+        turn: float = _TURN,
     ) -> None:
         self._make_client = make_client
         self._channel = channel
@@ -67,6 +68,7 @@ class Backplane:
         self._now = monotonic
         self._errors = errors
         self._name = name
+        self._turn = turn
         # Guards the start and the end of the thread; reentrant as that of flights.
         self._lock = threading.RLock()
         self._thread: threading.Thread | None = None
@@ -102,8 +104,8 @@ class Backplane:
                         self._thread = None
                         raise
 
-    def stop(self) -> None:
-        """End the thread, and wait for it for two seconds at most."""
+    def stop(self, *, wait: float = 2) -> None:
+        """End the thread, which takes it a turn, and wait for it for so many seconds at most."""
         with self._lock:
             self._stop.set()
             self._stop = threading.Event()
@@ -111,7 +113,7 @@ class Backplane:
         if thread is not None:
             # One that a signal handler stops while it starts has no number yet.
             if thread is not threading.current_thread() and thread.ident is not None:
-                thread.join(2)
+                thread.join(wait)
             self._lost(None)
 
     def restart(self) -> None:
@@ -135,6 +137,8 @@ class Backplane:
                 error, was_linked = exc, self.is_linked
                 self._fault(exc)
             pause = _TURN if was_linked else min(2 * pause, _RETRY_AT_MOST)
+            if stop.is_set():
+                return
             self._lost(error)
             self._tell("turn")
             stop.wait(pause)
@@ -157,7 +161,9 @@ class Backplane:
         next_turn = self._now()
         deadline = self._now() + _PONG_WITHIN
         while not stop.is_set() and self._listener() is not None:
-            message: dict[str, Any] = pubsub.get_message(timeout=_TURN) or {}
+            message: dict[str, Any] = pubsub.get_message(timeout=self._turn) or {}
+            if stop.is_set():
+                return
             now = self._now()
             kind = message.get("type")
             if kind == "message":
@@ -176,7 +182,7 @@ class Backplane:
                 pinged, next_ping = now, now + _PING_EVERY
             if now >= next_turn:
                 self._tell("turn")
-                next_turn = now + _TURN
+                next_turn = now + self._turn
 
     def _linked(self) -> None:
         if not self._tell("linked"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 from weakref import ref
 
@@ -13,7 +14,7 @@ from ._common import close_with, refuse_second
 try:
     from celery import Celery
     from celery.schedules import crontab
-    from celery.signals import worker_process_shutdown
+    from celery.signals import worker_init, worker_process_shutdown
 except ImportError as exc:
     raise ConfigurationError.missing_extra("hhs_perf.adapters.celery", "celery") from exc
 
@@ -48,6 +49,7 @@ _CHUNK: Final = "hhs_perf.scrape_chunk"
 # Kombu's own, in seconds; it redelivers what was not acknowledged for so long.
 _VISIBLE_FOR: Final = 3600.0
 _WITH_VISIBILITY: Final = ("redis", "rediss", "sentinel", "valkey", "valkeys", "sqs")
+_LOADED: Final = ("._celery_work", "..scrapers.scrapers", "..scrapers.transports")
 # For closing connections and writing what is left.
 _AFTERWARDS: Final = 60.0
 
@@ -119,7 +121,7 @@ def init_app(
     app.task(name=_SCRAPE, **options)(scrape)
     app.task(name=_CHUNK, time_limit=chunk_timeout + 2 * _AFTERWARDS, **options)(scrape_chunk)
     app.hhs_perf = monitor
-    _close_in_children(monitor)
+    _prepare_workers(monitor)
     close_with(app, monitor)
     return monitor
 
@@ -210,13 +212,19 @@ def _configure(app: Celery, monitor: Monitor, chunk_timeout: float) -> None:
         app.conf.broker_transport_options = {**options, "visibility_timeout": longest}
 
 
-def _close_in_children(monitor: Monitor) -> None:
+def _prepare_workers(monitor: Monitor) -> None:
     held = ref(monitor)
+
+    def load(**_: object) -> None:
+        for module in _LOADED:
+            import_module(module, __package__)
 
     def close(**_: object) -> None:
         found = held()
         if found is not None:
             found.close()
 
-    # The processes of a pool end without running what is registered for the end.
+    # What is loaded before the processes of a pool are forked is loaded once; they end without
+    # running what is registered for the end.
+    worker_init.connect(load, weak=False, dispatch_uid="hhs_perf")
     worker_process_shutdown.connect(close, weak=False, dispatch_uid=f"hhs_perf-{id(monitor)}")

@@ -26,8 +26,10 @@ COST: Final = "scrape.cost"
 
 ScrapeResult = Literal["success", "failure", "skipped"]
 
-_UNKNOWN: Final = "unknown"
+UNKNOWN: Final = "unknown"
 _THROTTLE: Final = "rate_limited"
+# A host may make up names without end; the registry bounds what is held of them.
+_MOST_BOUND: Final = 1000
 
 
 @attrs.frozen(kw_only=True, slots=False)
@@ -73,9 +75,11 @@ class _Series:
         key = (name, tag, value)
         counter = self.seldom.get(key)
         if counter is None:
-            tags = {"platform": self.platform, tag: value or _UNKNOWN}
+            tags = {"platform": self.platform, tag: value or UNKNOWN}
             if name == OUTCOMES:
                 tags["result"] = "failure"
+            if len(self.seldom) >= _MOST_BOUND:
+                self.seldom.clear()
             counter = self.seldom[key] = self.metrics.counter(name, **tags)
         return counter
 
@@ -134,7 +138,7 @@ class ScraperCollector:
         that of a failure, `reason` why it was skipped; what was skipped counts neither as a
         success nor as a failure.
         """
-        platform = platform or _UNKNOWN
+        platform = platform or UNKNOWN
         series = self._bound.get(platform) or self._bind(platform)
         if is_core:
             series.counter(CORE, "result", result).record(1.0)
@@ -158,6 +162,8 @@ class ScraperCollector:
         self.outcome(platform, "success" if succeeded else "failure", seconds, kind=kind)
 
     def _bind(self, platform: str) -> _Series:
+        if len(self._bound) >= _MOST_BOUND:
+            self._bound.clear()
         series = self._bound[platform] = _Series(self._metrics, platform)
         return series
 
@@ -179,8 +185,13 @@ def figures(snapshot: Snapshot) -> ScraperFigures:
 
 def names(snapshot: Snapshot, *series: str) -> list[str]:
     """Name the platforms that have something in these series, sorted."""
-    found = {name for each in series for name in snapshot.tag_values(each, "platform")}
-    return sorted(name for name in found if _has(snapshot, name, series))
+    # A host may record under our names, too, with tags of its own.
+    found = {""}
+    for each in series:
+        timers, counters = snapshot.timers(each), snapshot.counters(each)
+        found |= {tags.get("platform", "") for tags, seen in timers if seen.count}
+        found |= {tags.get("platform", "") for tags, count in counters if count}
+    return sorted(found - {""})
 
 
 def of(snapshot: Snapshot, platform: str) -> dict[str, Any]:
@@ -214,7 +225,7 @@ def failures(snapshot: Snapshot, **tags: str) -> dict[str, int]:
     """Count failures by kind, those of the most frequent kind first."""
     counts: dict[str, float] = {}
     for held, count in snapshot.counters(OUTCOMES, result="failure", **tags):
-        kind = held.get("kind", _UNKNOWN)
+        kind = held.get("kind", UNKNOWN)
         counts[kind] = counts.get(kind, 0.0) + count
     ordered = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
     return {kind: round(count) for kind, count in ordered if count}
@@ -224,14 +235,6 @@ def success_rate(snapshot: Snapshot, name: str, **tags: str) -> float | None:
     """Give the share of the accounts asked for that have a snapshot; None where none was."""
     succeeded = snapshot.count(name, result="success", **tags)
     return ratio(succeeded, succeeded + snapshot.count(name, result="failure", **tags))
-
-
-def _has(snapshot: Snapshot, platform: str, series: tuple[str, ...]) -> bool:
-    tags = {"platform": platform}
-    return any(
-        snapshot.count(each, **tags) or any(seen.count for _, seen in snapshot.timers(each, **tags))
-        for each in series
-    )
 
 
 def _seen(snapshot: Snapshot, tags: dict[str, str]) -> Distribution:

@@ -15,6 +15,7 @@ from .scrapers import (
     REQUESTS,
     SKIPPED,
     THROTTLED,
+    UNKNOWN,
     WAIT,
     PlatformFigures,
     ScraperFigures,
@@ -144,5 +145,6 @@ def _added_up(snapshot: Snapshot, name: str, tag: str, tags: dict[str, str]) -> 
     counts: dict[str, float] = {}
     for held, count in snapshot.counters(name, **tags):
         if count:
-            counts[held[tag]] = counts.get(held[tag], 0.0) + count
+            value = held.get(tag, UNKNOWN)
+            counts[value] = counts.get(value, 0.0) + count
     return dict(sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])))

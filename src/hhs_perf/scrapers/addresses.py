@@ -23,6 +23,8 @@ _LONGEST: Final = 2000
 _LONGEST_HANDLE: Final = 200
 _FRONTS: Final = ("www.", "m.", "mobile.", "mbasic.", "web.")
 _HOST: Final = re.compile(r"(?=.{1,253}\Z)[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63})+")
+_PLAIN: Final = re.compile(r"https?://([a-z0-9-]+(?:\.[a-z0-9-]+)+)(/[\w.~@/-]*)?", re.ASCII)
+_LONGEST_PLAIN: Final = 255
 _CONTROL: Final = re.compile(r"[\x00-\x20\x7f]")
 
 
@@ -67,6 +69,11 @@ def locate(account: Account, platforms: Iterable[Platform]) -> Located:
 def address_of(url: str, *, is_named: bool = False) -> Address:
     """Take an address apart. Raises ValueError for what is no address of a public web page."""
     text = url.strip()
+    # Nearly all addresses are plain, and to take one apart by the book costs three times as much.
+    plain = _PLAIN.fullmatch(text) if len(text) <= _LONGEST_PLAIN else None
+    if plain is not None:
+        steps = tuple(filter(None, (plain[2] or "").split("/")))
+        return Address(host=_host_of(plain[1]), path=steps, query={}, is_named=is_named)
     if len(text) > _LONGEST or _CONTROL.search(text):
         raise ValueError("not an address: too long, or with blanks or control characters")
     parts = urlsplit(text if "://" in text else f"https://{text}")
@@ -92,9 +99,10 @@ def _host_of(name: str | None) -> str:
             host = ""
     if not _HOST.fullmatch(host) or host.rpartition(".")[2].isdigit():
         raise ValueError("an address needs the name of a public host")
-    for front in _FRONTS:
-        if host.startswith(front) and "." in host.removeprefix(front):
-            return host.removeprefix(front)
+    if host.startswith(_FRONTS):
+        for front in _FRONTS:
+            if host.startswith(front) and "." in host.removeprefix(front):
+                return host.removeprefix(front)
     return host
 
 

@@ -125,8 +125,9 @@ class Scrapers:
         self._transport = transport
         self._faults = faults or Faults("hhs_perf.scrapers")
         self._spill_in = spill_in
-        # Guards the making of what is remembered of each platform.
+        # Guards the making of what is remembered of each platform, and of `_common`.
         self._lock = threading.Lock()
+        self._common: TransportFactory | None = None
         self._health: dict[str, Health] = {}
 
     @classmethod
@@ -339,7 +340,11 @@ class Scrapers:
             return found
         from .transports import factory_of  # noqa: PLC0415 - only who scrapes needs an HTTP library
 
-        return factory_of(self.settings.transport)
+        # Kept, as all its transports share a TLS context, which takes 20 ms to make.
+        with self._lock:
+            if self._common is None:
+                self._common = factory_of(self.settings.transport)
+            return self._common
 
     def _state(self, setup: PlatformSetup) -> PlatformState:
         platform = setup.platform

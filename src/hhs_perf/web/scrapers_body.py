@@ -6,7 +6,7 @@ needs no HTTP library.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import attrs
 
@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
 __all__ = ["ScrapersBody", "scrapers_body", "scrapers_state"]
 
-_ADVISED_OVER = "24h"
+_ADVISED_OVER: Final = "24h"
+# A share of an allowance that others use too is not added up from requests.
+_UNCOUNTED: Final = (None, "percent")
 
 
 @attrs.frozen(kw_only=True, slots=False)
@@ -50,7 +52,8 @@ class PlatformRow:
     """How a platform stands; `missing` are variables without which it cannot be asked.
 
     `next_allowed` is when the next request may start, null where it may now. `spent_today` is what
-    this process spent since midnight UTC, in `unit`, of `limit`.
+    this process spent since midnight UTC, in `unit`, of `limit`; null where only the platform
+    knows.
     """
 
     platform: str
@@ -121,7 +124,7 @@ def _row(state: PlatformState) -> PlatformRow:
         breaker=breaker_row(state.breaker),
         next_allowed=stamp(state.next_allowed),
         last_good=stamp(state.last_good),
-        spent_today=None if state.unit is None else state.spent_today,
+        spent_today=None if state.unit in _UNCOUNTED else state.spent_today,
         unit=state.unit,
         limit=state.limit,
         slowest=tuple(

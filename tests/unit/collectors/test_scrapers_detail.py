@@ -163,6 +163,25 @@ def test_a_daily_run_keeps_its_quantiles_over_the_day(
     assert figures(reader.read("1h")).observed is False
 
 
+def test_tags_of_a_host_s_own_break_nothing(metrics: Registry, reader: LocalReader) -> None:
+    metrics.counter("scrape.outcomes", site="mine").add(1)
+    metrics.counter("scrape.cost", site="mine").add(2.0)
+    metrics.counter("scrape.skipped", site="mine").add(1)
+    metrics.timer("scrape.duration", site="mine").record(1.0)
+    seen = detail(reader.read())
+    assert (seen.platforms, seen.count, seen.observed) == ((), 1, False)
+    assert seen.cost == (Cost(unit="unknown", amount=2.0),)
+
+
+def test_names_without_end_hold_no_memory(metrics: Registry, taken: ScraperCollector) -> None:
+    for number in range(3000):
+        taken.outcome(f"p{number}", "failure", 1.0, kind=f"k{number}")
+        taken.outcome("x", "skipped", None, reason=f"r{number}")
+    assert len(metrics) < metrics.max_series + 100  # the series called other
+    assert len(taken._bound) <= 1000
+    assert max(len(each.seldom) for each in taken._bound.values()) <= 1000
+
+
 def test_platforms_past_the_cap_stay_in_the_totals(clock: FakeClock) -> None:
     metrics = Registry(clock=clock, max_series_per_instrument=2)
     taken = ScraperCollector(metrics)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -137,9 +138,18 @@ def test_the_breaker_shows_and_why_it_opened(rig: Rig) -> None:
     assert row["breaker"]["last_error_at"].endswith("Z")
 
 
-def test_a_pause_shows_until_when_it_lasts(rig: Rig) -> None:
-    import asyncio
+def test_what_was_spent_shows_where_it_is_counted(rig: Rig) -> None:
+    rig.scrape("one", "two")
+    row = Asked(rig.monitor).platform()
+    assert (row["spent_today"], row["unit"], row["limit"]) == (0.5, "USD", 1000.0)
+    assert "0.5 of 1,000 USD" in Asked(rig.monitor).ask("dashboard").body.decode()
+    rig.clock.advance(86_400)
+    assert Asked(rig.monitor).platform()["spent_today"] == 0.0
+    meta = Asked(rig.monitor).platform("facebook")
+    assert (meta["spent_today"], meta["unit"]) == (None, "percent")
 
+
+def test_a_pause_shows_until_when_it_lasts(rig: Rig) -> None:
     asyncio.run(rig.monitor.scrapers.limiter.pause("alpha", 60.0))
     at = Asked(rig.monitor).platform()["next_allowed"]
     assert at is not None

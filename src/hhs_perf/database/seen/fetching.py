@@ -139,6 +139,10 @@ class TimedFetch(_Told):
 
     hard_close = soft_close
 
+    def _touched(self, _: Any) -> TimedFetch:
+        # Who iterates holds on to the method of an `UntouchedFetch`, which this has been.
+        return self
+
     def _failed(self, result: Any, dbapi_cursor: Any, began: float, error: BaseException) -> None:
         self.fetch += self.statement.monotonic() - began
         self.end(failed=True)

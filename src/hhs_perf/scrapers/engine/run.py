@@ -428,16 +428,17 @@ class Run:
         wait = 0.0 if signal is None or signal.wait is None else signal.wait
         if failure is not None and failure.wait is not None:
             wait = max(wait, failure.wait)
+        used_up = signal is not None and (
+            (signal.remaining is not None and signal.remaining < 1)
+            or (signal.used is not None and signal.used >= 1)
+        )
         if failure is not None and failure.kind == "rate_limited":
             # Some say `Retry-After: 0`, and refuse again.
             wait = max(wait, _SHORTEST_PAUSE) if wait else self._backoff(job.tries, least=0.5)
-        elif failure is None or failure.kind != "server":
-            used_up = signal is not None and (
-                (signal.remaining is not None and signal.remaining < 1)
-                or (signal.used is not None and signal.used >= 1)
-            )
-            if not used_up:
-                return
+        elif not used_up:
+            # The end of an allowance of which something is left is nothing to wait for.
+            down = failure if failure is not None and failure.kind == "server" else None
+            wait = 0.0 if down is None else down.wait or 0.0
         if wait > 0:
             await self._parts.limiter.pause(lane.platform.name, wait)
             self._stop_if_long(lane, wait)

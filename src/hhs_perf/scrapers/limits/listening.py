@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Any, Final
 
+from ..._faults import Faults
 from ..._redis import backend_errors, sync_client
 from .scripts import read_pause
 from .server_time import ServerTime
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 __all__ = ["Ears"]
 
 _MOST_LANES: Final = 1024
-_log: Final = logging.getLogger("hhs_perf")
 
 
 class Ears:
@@ -34,6 +33,7 @@ class Ears:
         self._breaker = breaker
         self._now = clock.monotonic
         self._errors = backend_errors()
+        self._faults = Faults()
         self._lanes: dict[str, SharedLane] = {}
         self.time = ServerTime()
 
@@ -87,8 +87,8 @@ class Ears:
             client.close()
 
     def fault(self, error: BaseException) -> None:
-        """Log what must not end the thread, such as a message that no limiter sends."""
-        _log.warning("listening for pauses failed: %s: %s", type(error).__name__, error)
+        """Log, once, what must not end the thread, such as a message that no limiter sends."""
+        self._faults.note("listening for pauses of the scrapers", error, is_plain=True)
 
     def renew(self) -> None:
         """Keep what is known in a forked child."""

@@ -32,6 +32,8 @@ __all__ = ["SharedLimiter"]
 
 _NEAR: Final = 0.005
 _LISTEN_TIMEOUT: Final = 1.0
+# Messages come at once; this is how often the thread looks whether there is anything else to do.
+_TURN: Final = 1.0
 # Somebody who has not asked for so long after its start no longer counts as a member, in seconds.
 _MEMBER_FOR: Final = 30.0
 _LONGEST_PAUSE: Final = 30 * 86_400.0
@@ -61,7 +63,8 @@ class SharedLimiter:
         self._names = Names(namespace)
         self._member = secrets.token_hex(8)
         self._local = LocalLimiter(clock)
-        self._breaker = Breaker(clock, on_change=_tell)
+        self._is_away = False
+        self._breaker = Breaker(clock, on_change=self._changed)
         self._links = Links(address, timeout)
         self._ears = Ears(address, timeout, self._names, self._breaker, clock)
         self._backplane = Backplane(
@@ -71,6 +74,7 @@ class SharedLimiter:
             clock.monotonic,
             self._errors,
             name="hhs_perf-limits",
+            turn=_TURN,
         )
         renew_after_fork(self)
 
@@ -124,9 +128,11 @@ class SharedLimiter:
         """Let nobody start for so many seconds from now on, anywhere; a longer pause stays."""
         if not seconds > 0:
             return
+        seconds = min(seconds, _LONGEST_PAUSE)
         lane = self._ears.lane(platform)
-        lane.hold(self._now() + min(seconds, _LONGEST_PAUSE))
+        lane.hold(self._now() + seconds)
         self._local.hold(platform, seconds)
+        self._backplane.ensure_started()
         await self._ask(lane, self._links.current(), platform, -1e-6)
 
     def free_in(self, platform: str) -> float:
@@ -139,7 +145,7 @@ class SharedLimiter:
         """Close the connections of the running event loop; the last one ends the thread, too."""
         await self._links.close()
         if not self._links:
-            await asyncio.to_thread(self._backplane.stop)
+            self._backplane.stop(wait=0)
 
     def after_fork_in_child(self) -> None:
         """Be a member of its own, with connections of its own."""
@@ -147,6 +153,14 @@ class SharedLimiter:
         self._links.renew()
         self._ears.renew()
         self._backplane.restart()
+
+    def _changed(self, state: BreakerState) -> None:
+        # A probe that fails opens the breaker once more, and is no news.
+        if state == "open" and not self._is_away:
+            _log.warning("Redis is away: each process keeps to its share of the scrapers' limits")
+        elif state == "closed":
+            _log.info("Redis is back: the scrapers' limits are shared again")
+        self._is_away = state != "closed"
 
     def _hears_of(self, lane: SharedLane) -> bool:
         return lane.is_known and self._backplane.is_linked
@@ -229,10 +243,3 @@ class SharedLimiter:
 
 def _micros(seconds: float) -> int:
     return round(seconds * 1e6)
-
-
-def _tell(state: BreakerState) -> None:
-    if state == "open":
-        _log.warning("Redis is away: each process keeps to its share of the scrapers' limits")
-    elif state == "closed":
-        _log.info("Redis is back: the scrapers' limits are shared again")

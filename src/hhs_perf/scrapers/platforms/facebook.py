@@ -59,7 +59,8 @@ def _below(path: tuple[str, ...], folder: str) -> str | None:
 
 
 def _asked(target: Target) -> str:
-    return target.account_id or target.handle
+    known = target.account_id
+    return known if known is not None and known.isascii() and known.isdigit() else target.handle
 
 
 def _build(targets: tuple[Target, ...], credentials: Credentials) -> Call:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import and_, bindparam, case, delete, func, select
+from sqlalchemy import and_, bindparam, case, delete, func, or_, select
 
 from ..values import FIGURE_NAMES
 from .keys import insert_of
@@ -44,7 +44,7 @@ class DailyRows:
         }
         if self._has_time:
             # What was written late was not taken late: it fills gaps alone.
-            is_later = func.coalesce(new[_TAKEN] >= held[_TAKEN], True)
+            is_later = or_(new[_TAKEN] >= held[_TAKEN], held[_TAKEN].is_(None))
             values = {
                 name: case((is_later, value), else_=func.coalesce(held[name], new[name]))
                 for name, value in values.items()

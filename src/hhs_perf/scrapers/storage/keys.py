@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from sqlalchemy import bindparam, select, update
 
@@ -11,7 +11,7 @@ from ...exceptions import ConfigurationError, StorageError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from sqlalchemy import ColumnElement, Connection, Dialect, RowMapping, Select
+    from sqlalchemy import ColumnElement, Connection, Dialect, Select
 
     from .rows import Row
     from .sink import AccountKey
@@ -29,6 +29,22 @@ _UPDATED: Final = (
 _INDEXED: Final = 2000  # bytes; an index of PostgreSQL takes 2,704
 
 
+class Held(NamedTuple):
+    """What the table has of an account; what may be written anew stands at the end."""
+
+    account_key: int
+    platform: str
+    handle: str
+    account_id: str | None
+    account_display_name: str | None
+    account_url: str | None
+    org_name: str
+    is_core_account: bool
+
+
+_FIRST_UPDATED: Final = len(Held._fields) - len(_UPDATED)
+
+
 class AccountRows:
     """Finds the keys of accounts, in few statements for a whole batch."""
 
@@ -37,11 +53,7 @@ class AccountRows:
         self._table = table
         self._widths = widths
         columns = table.c
-        self._columns = (
-            *(columns.account_key, columns.platform, columns.handle, columns.account_id),
-            *(columns.account_display_name, columns.account_url, columns.org_name),
-            columns.is_core_account,
-        )
+        self._columns = [columns[name] for name in Held._fields]
         of_platform = columns.platform == bindparam("of")
         self._by_handle = self._those(of_platform, columns.handle)
         self._by_id = self._those(of_platform, columns.account_id)
@@ -79,27 +91,27 @@ class AccountRows:
         ]
         if changes:
             connection.execute(self._update, changes)
-        return [known[row.key]["account_key"] for row in rows]
+        return [known[row.key].account_key for row in rows]
 
-    def _listed(self, connection: Connection, rows: Sequence[Row]) -> dict[AccountKey, RowMapping]:
+    def _listed(self, connection: Connection, rows: Sequence[Row]) -> dict[AccountKey, Held]:
         found = self._ask(connection, self._by_handle, rows, lambda row: row.handle)
-        return {(each["platform"], each["handle"]): each for each in found}
+        return {(each.platform, each.handle): each for each in found}
 
-    def _adopted(self, connection: Connection, rows: Sequence[Row]) -> dict[AccountKey, RowMapping]:
+    def _adopted(self, connection: Connection, rows: Sequence[Row]) -> dict[AccountKey, Held]:
         """Find accounts that have another handle now, and those that the host spells its way."""
-        adopted: dict[AccountKey, RowMapping] = {}
+        adopted: dict[AccountKey, Held] = {}
         by_id = {
-            (each["platform"], each["account_id"]): each
+            (each.platform, each.account_id): each
             for each in self._ask(connection, self._by_id, rows, lambda row: row.account_id)
         }
         urls = sorted({row.url for row in rows if row.url})
-        found = connection.execute(self._by_url, {"these": urls}).mappings() if urls else ()
-        by_url = {each["account_url"]: each for each in found}
+        found = connection.execute(self._by_url, {"these": urls}).all() if urls else ()
+        by_url = {each.account_url: each for each in map(Held._make, found)}
         taken: set[int] = set()
         for row in rows:
             each = by_id.get((row.platform, row.account_id)) or by_url.get(row.url)
-            if each is not None and each["account_key"] not in taken:
-                taken.add(each["account_key"])
+            if each is not None and each.account_key not in taken:
+                taken.add(each.account_key)
                 adopted[row.key] = each
         return adopted
 
@@ -109,7 +121,7 @@ class AccountRows:
         query: Select[Any],
         rows: Iterable[Row],
         value: Callable[[Row], str | None],
-    ) -> list[RowMapping]:
+    ) -> list[Held]:
         wanted: dict[str, list[str]] = {}
         for row in rows:
             held = value(row)
@@ -118,7 +130,7 @@ class AccountRows:
         return [
             each
             for platform, these in wanted.items()
-            for each in connection.execute(query, {"of": platform, "these": these}).mappings()
+            for each in map(Held._make, connection.execute(query, {"of": platform, "these": these}))
         ]
 
     def _new(self, row: Row) -> dict[str, object]:
@@ -133,23 +145,23 @@ class AccountRows:
             "is_active": row.is_active,
         }
 
-    def _change(self, row: Row, held: RowMapping) -> dict[str, object] | None:
+    def _change(self, row: Row, held: Held) -> dict[str, object] | None:
         """Say what is to be written anew; what a list leaves out stays as it is."""
         # A row that the host wrote keeps the host's spelling, by which it is found elsewhere.
-        handle = row.handle if held["platform"] == row.platform else held["handle"]
+        handle = row.handle if held.platform == row.platform else held.handle
         new = (
-            row.account_id or held["account_id"],
-            self._cut("account_display_name", row.display_name) or held["account_display_name"],
-            self._whole("account_url", row.url) or held["account_url"],
-            self._cut("org_name", row.organization) or held["org_name"],
-            row.is_core or bool(held["is_core_account"]),
+            row.account_id or held.account_id,
+            self._cut("account_display_name", row.display_name) or held.account_display_name,
+            self._whole("account_url", row.url) or held.account_url,
+            self._cut("org_name", row.organization) or held.org_name,
+            row.is_core or held.is_core_account,
         )
-        if handle == held["handle"] and new == tuple(held[name] for name in _UPDATED):
+        if handle == held.handle and new == held[_FIRST_UPDATED:]:
             return None
         change: dict[str, object] = {
             f"new_{name}": value for name, value in zip(_UPDATED, new, strict=True)
         }
-        return {"key": held["account_key"], "new_handle": handle, **change}
+        return {"key": held.account_key, "new_handle": handle, **change}
 
     def _cut(self, column: str, text: str | None) -> str | None:
         width = self._widths.get(column)

@@ -61,7 +61,10 @@ class SqlSink:
         self.tables = Tables() if tables is None else tables
         insert_of(self._engine.dialect)
         if create:
-            self._tried(self._make)
+            self._tried(lambda: self._make(self.tables.account, self.tables.snapshot))
+        self._tried(self._check)
+        if create:
+            self._tried(lambda: self._make(self.tables.figure))
         widths, columns = self._tried(self._look)
         dialect = self._engine.dialect
         self._accounts = AccountRows(self.tables, dialect, widths)
@@ -137,15 +140,23 @@ class SqlSink:
             threading.Event().wait(_SHORTEST_WAIT * 2**attempt)
         raise AssertionError  # pragma: no cover - the last attempt returns or raises
 
-    def _make(self) -> None:
-        tables = self.tables
-        for table in (tables.account, tables.snapshot, tables.figure):
+    def _make(self, *tables: Table) -> None:
+        for table in tables:
             try:
                 table.create(self._engine, checkfirst=True)
             except SQLAlchemyError:
                 # Another worker made it just now, or it cannot be made.
                 if not inspect(self._engine).has_table(table.name, schema=table.schema):
                     raise
+
+    def _check(self) -> None:
+        """Refuse a table in which a second run of a day could not find the rows of the first."""
+        snapshots = self.tables.snapshot
+        with self._engine.connect() as connection:
+            found = inspect(connection)
+            _columns(found, connection, snapshots)
+            if not _is_unique(found, snapshots, set(_NEEDED)):
+                raise StorageError(f"{snapshots} needs UNIQUE (account_key, snapshot_date)")
 
     def _look(self) -> tuple[dict[str, int | None], frozenset[str]]:
         """Find out which columns there are, and how much text those of accounts hold."""
@@ -156,11 +167,6 @@ class SqlSink:
                 table: {each["name"]: each["type"] for each in _columns(found, connection, table)}
                 for table in (tables.account, tables.snapshot, tables.figure)
             }
-            if not _is_unique(found, tables.snapshot, set(_NEEDED)):
-                raise StorageError(
-                    f"{tables.snapshot} needs UNIQUE (account_key, snapshot_date): by it a second"
-                    " run of a day finds the rows of the first"
-                )
         for table, columns in held.items():
             needed = _NEEDED if table is tables.snapshot else table.c.keys()
             missing = sorted(set(needed) - set(columns))

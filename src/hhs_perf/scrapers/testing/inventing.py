@@ -71,6 +71,8 @@ def invented(seed: int, platform: str, handle: str, account_id: str, day: int) -
     posts = int(60 + (0.3 + 3 * share) * (age + noise))
     likes = int(posts * followers * (0.0005 + 0.002 * spread))
     views = likes * 20 + posts
+    if platform == "facebook":
+        likes = followers * 93 // 100  # of the page, not of its posts
     return FakeAccount(
         platform=platform,
         handle=handle,

@@ -10,7 +10,6 @@ import threading
 import time
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, Self
-from urllib.parse import urlsplit
 
 import attrs
 
@@ -201,8 +200,8 @@ class _Connection(asyncio.Protocol):
 
     def _answer(self, method: str, target: str, headers: dict[str, str], body: bytes) -> None:
         at = time.perf_counter()
-        parts = urlsplit(target)
-        platform, _, rest = parts.path.lstrip("/").partition("/")
+        path, _, query = target.partition("?")
+        platform, _, rest = path.lstrip("/").partition("/")
         host = headers.get("host", "")
         if rest.startswith(f"{_ELSEWHERE}/"):
             host, _, rest = rest.removeprefix(f"{_ELSEWHERE}/").partition("/")
@@ -210,7 +209,7 @@ class _Connection(asyncio.Protocol):
         if platform not in world.names:
             self._write(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n")
             return
-        answer = world.answer_raw(platform, method, host, f"/{rest}", parts.query, headers, body)
+        answer = world.answer_raw(platform, method, host, f"/{rest}", query, headers, body)
         self._server.arrivals.append(Arrival(at, platform, f"/{rest}", answer.status))
         self._is_busy = True
         is_paused = answer.pause and answer.delivery != "dripped"

@@ -13,7 +13,7 @@ from yarl import URL
 from ..platform import Reply
 from ..transport import SendError
 from .bodies import Body, folded
-from .requests import origin_of, prepare, proxy_of
+from .requests import Writer, proxy_of
 
 if TYPE_CHECKING:
     import ssl
@@ -43,7 +43,8 @@ class AiohttpTransport:
         guard: Guard,
         wall: Callable[[], float],
     ) -> None:
-        self._home = origin_of(base_url)
+        self._writer = Writer(base_url, options.user_agent)
+        self._home = self._writer.home
         self._options = options
         self._guard = guard
         self._wall = wall
@@ -71,7 +72,7 @@ class AiohttpTransport:
     async def send(self, url: str, call: Call) -> Reply:
         """Send `call` to `url`; see Transport."""
         # aiohttp's errors hold the request, token and all: none is chained.
-        prepared = prepare(url, call, self._options.user_agent)
+        prepared = self._writer.write(url, call)
         scheme, host, port = prepared.origin
         seconds = self._options.total_timeout
         proxy = self._proxy

@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlsplit
 from ..platform import Reply
 from ..transport import SendError
 from .bodies import Body, folded
-from .requests import origin_of, prepare, proxy_of
+from .requests import Writer, proxy_of
 from .streams import connect
 
 if TYPE_CHECKING:
@@ -54,7 +54,8 @@ class HttpcoreTransport:
         wall: Callable[[], float],
     ) -> None:
         self._core = core
-        self._home = origin_of(base_url)
+        self._writer = Writer(base_url, options.user_agent)
+        self._home = self._writer.home
         self._options = options
         self._tls = tls
         self._guard = guard
@@ -78,7 +79,7 @@ class HttpcoreTransport:
 
     async def send(self, url: str, call: Call) -> Reply:
         """Send `call` to `url`; see Transport."""
-        prepared = prepare(url, call, self._options.user_agent)
+        prepared = self._writer.write(url, call)
         seconds = self._options.total_timeout
         try:
             async with asyncio.timeout(seconds):

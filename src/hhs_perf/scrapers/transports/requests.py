@@ -17,7 +17,7 @@ from .bodies import ACCEPTED
 if TYPE_CHECKING:
     from ..platform import Call
 
-__all__ = ["Origin", "Prepared", "origin_of", "prepare", "proxy_of"]
+__all__ = ["Origin", "Prepared", "Writer", "origin_of", "proxy_of"]
 
 Origin: TypeAlias = "tuple[str, str, int]"
 """Scheme, host and port, in lower case."""
@@ -47,40 +47,55 @@ def origin_of(url: str) -> Origin:
         port = parts.port or _PORTS.get(parts.scheme)
     except ValueError:
         port = None
-    if not parts.hostname or port is None:
+    if not parts.hostname or port is None or parts.scheme not in _PORTS:
         raise SendError("address", "the URL names no host of http or https")
     return parts.scheme, parts.hostname, port
 
 
-def prepare(url: str, call: Call, user_agent: str) -> Prepared:
-    """Write a call. Raises SendError for what no request can hold, without showing it."""
-    origin = origin_of(url)
-    parts = urlsplit(url)
-    path = parts.path or "/"
-    target = path if _PLAIN.fullmatch(path) else quote(path, safe=_SAFE)
-    query = urlencode(list(call.params), quote_via=quote, safe=",:")
-    if parts.query:
-        query = f"{parts.query}&{query}" if query else parts.query
-    if query:
-        target = f"{target}?{query}"
-    scheme, host, port = origin
-    host = f"[{host}]" if ":" in host else host
-    headers = {
-        "host": host if port == _PORTS[scheme] else f"{host}:{port}",
-        "user-agent": user_agent,
-        "accept": "application/json",
-        "accept-encoding": ACCEPTED,
-    }
-    body = None
-    if call.json is not None:
-        body = msgspec.json.encode(call.json)
-        headers["content-type"] = "application/json"
-        headers["content-length"] = str(len(body))
-    for name, value in call.headers.items():
-        if _NO_LINE.search(value) or not value.isascii():
-            raise SendError("send", f"the value of the header {name} cannot be sent")
-        headers[name.lower()] = value.strip()
-    return Prepared(origin, target, headers, body)
+class Writer:
+    """Writes the calls of one platform, most of which go to the origin of its `base_url`."""
+
+    def __init__(self, base_url: str, user_agent: str) -> None:
+        self.home = origin_of(base_url)
+        self._user_agent = user_agent
+        self._front = "{}://{}".format(*urlsplit(base_url)[:2])
+        self._common = self._headers(self.home)
+
+    def write(self, url: str, call: Call) -> Prepared:
+        """Write a call. Raises SendError for what no request can hold, without showing it."""
+        front = self._front
+        if url.startswith(front) and url[len(front) : len(front) + 1] == "/":
+            origin, headers = self.home, self._common.copy()
+            path, _, query = url[len(front) :].partition("?")
+        else:
+            origin = origin_of(url)
+            headers = self._headers(origin)
+            parts = urlsplit(url)
+            path, query = parts.path or "/", parts.query
+        target = path if _PLAIN.fullmatch(path) else quote(path, safe=_SAFE)
+        params = urlencode(list(call.params), quote_via=quote, safe=",:")
+        if query or params:
+            target = f"{target}?{query}{'&' if query and params else ''}{params}"
+        body = None
+        if call.json is not None:
+            body = msgspec.json.encode(call.json)
+            headers["content-type"] = "application/json"
+            headers["content-length"] = str(len(body))
+        for name, value in call.headers.items():
+            if _NO_LINE.search(value) or not value.isascii():
+                raise SendError("send", f"the value of the header {name} cannot be sent")
+            headers[name.lower()] = value.strip()
+        return Prepared(origin, target, headers, body)
+
+    def _headers(self, origin: Origin) -> dict[str, str]:
+        scheme, host, port = origin
+        host = f"[{host}]" if ":" in host else host
+        return {
+            "host": host if port == _PORTS[scheme] else f"{host}:{port}",
+            "user-agent": self._user_agent,
+            "accept": "application/json",
+            "accept-encoding": ACCEPTED,
+        }
 
 
 def proxy_of(origin: Origin) -> str | None:

@@ -118,7 +118,7 @@ def test_failures_that_may_pass_are_tried_again() -> None:
 def test_attempts_end() -> None:
     """The failure of the last one is told."""
 
-    async def answer(url: str, whom: list[str]) -> Reply:  # noqa: ARG001 - the rig's
+    async def answer(url: str, whom: list[str]) -> Reply:
         raise SendError("connect", "refused")
 
     held = scrapers(Scripted(answer), attempts=2)
@@ -184,7 +184,7 @@ def test_an_exhausted_quota_asks_no_more() -> None:
         used_up = Failure(kind="quota_exhausted", detail="used up")
         return used_up if answer.status == 429 else None
 
-    async def answer(url: str, whom: list[str]) -> Reply:  # noqa: ARG001 - the rig's
+    async def answer(url: str, whom: list[str]) -> Reply:
         return reply(429, {})
 
     transport = Scripted(answer)
@@ -198,7 +198,7 @@ def test_an_exhausted_quota_asks_no_more() -> None:
 def test_a_wall_ends_the_platform_after_few_requests(status: int, kind: str) -> None:
     """However many workers there are."""
 
-    async def answer(url: str, whom: list[str]) -> Reply:  # noqa: ARG001 - the rig's
+    async def answer(url: str, whom: list[str]) -> Reply:
         await asyncio.sleep(0.001)
         if status == 401:
             return reply(401, {})
@@ -300,7 +300,7 @@ def test_missing_credentials_skip_the_platform() -> None:
 def test_what_a_platform_function_raises_is_a_failure_of_its_accounts() -> None:
     """The run goes on, and the reply that was read wrong is told as changed."""
 
-    def parse(answer: Reply, targets: object) -> dict[object, object]:  # noqa: ARG001 - the seam's
+    def parse(answer: Reply, targets: object) -> dict[object, object]:
         raise KeyError("followers")
 
     held = scrapers(Scripted(), platform("odd", parse=parse), platform())
@@ -316,7 +316,7 @@ def test_what_a_platform_function_raises_is_a_failure_of_its_accounts() -> None:
 def test_a_reply_without_the_figures_gives_none(body: bytes) -> None:
     """It never becomes 0."""
 
-    async def answer(url: str, whom: list[str]) -> Reply:  # noqa: ARG001 - the rig's
+    async def answer(url: str, whom: list[str]) -> Reply:
         return reply(200, body, content_type="application/json")
 
     [outcome] = scrapers(Scripted(answer)).run(accounts(1))
@@ -352,15 +352,18 @@ def test_who_stops_early_leaves_nothing_under_way() -> None:
 async def test_a_cancelled_run_leaves_nothing_under_way() -> None:
     """What was fetched before is in the report."""
 
+    fifty = asyncio.Event()
+
     async def answer(url: str, whom: list[str]) -> Reply:
         await asyncio.sleep(0.001)
+        if len(transport.asked) >= 50:
+            fifty.set()
         return await well(url, whom)
 
     transport = Scripted(answer)
     held = scrapers(transport)
     task = asyncio.create_task(held.scrape_async(accounts(5000)))
-    while len(transport.asked) < 50:
-        await asyncio.sleep(0.001)
+    await fifty.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task

@@ -36,7 +36,7 @@ class Shelf:
         self.threads.add(threading.get_ident())
         return self.ids
 
-    def done_on(self, day: date) -> set[AccountKey]:  # noqa: ARG002 - the seam's
+    def done_on(self, day: date) -> set[AccountKey]:
         return self.done
 
     def write(self, outcomes: Sequence[Outcome]) -> None:

@@ -72,6 +72,16 @@ def test_starts_are_an_interval_apart_and_in_order(runs: Runs) -> None:
     assert runs.starts == [(0.0, "a"), (0.5, "b"), (1.0, "c"), (1.5, "d"), (2.0, "e")]
 
 
+def test_sums_of_floats_end(runs: Runs) -> None:
+    """A third of a second is no number of a computer, and yet nobody asks for ever."""
+
+    async def work() -> None:
+        await asyncio.gather(*(runs.start(interval=1 / 3) for _ in range(50)))
+
+    runs.run(work())
+    assert runs.times[-1] == pytest.approx(49 / 3, abs=1e-4)
+
+
 def test_rest_earns_no_burst(runs: Runs) -> None:
     """After a minute without starts the next two are an interval apart all the same."""
 

@@ -6,9 +6,13 @@ from typing import Any
 
 import pytest
 
+from hhs_perf._clock import SystemClock
+from hhs_perf._settings import ScraperSettings
+from hhs_perf.scrapers.accounts import Account
 from hhs_perf.scrapers.platform import Platform, Reading
 from hhs_perf.scrapers.platforms.mastodon import MASTODON
 from hhs_perf.scrapers.platforms.truth_social import TRUTH_SOCIAL
+from hhs_perf.scrapers.scrapers import Scrapers
 from tests.platform_replies import call, counts, failure, found, reply, target
 
 ACCOUNT: dict[str, Any] = {
@@ -87,3 +91,32 @@ def test_a_failure_has_a_kind(
 ) -> None:
     """An account that is suspended may come with zeros."""
     assert failure(platform, reply(body, status), one).kind == kind
+
+
+def test_a_server_that_the_environment_names_stands_for_all_hosts() -> None:
+    """A fake one, or a proxy: the host of an address is not asked then."""
+    asked = []
+
+    class Recorder:
+        def __init__(self, platform: Platform, options: Any) -> None:
+            pass
+
+        async def send(self, url: str, call: Any) -> Any:
+            asked.append(url)
+            return reply(ACCOUNT)
+
+        async def close(self) -> None:
+            pass
+
+    for variables in ({}, {"HHS_PERF_MASTODON_URL": "http://127.0.0.1:9/"}):
+        scrapers = Scrapers(
+            ScraperSettings(),
+            platforms=[MASTODON],
+            clock=SystemClock(),
+            variables=variables,
+            transport=Recorder,
+        )
+        account = Account(platform="Mastodon", url="https://mastodon.example/@SecKennedy")
+        assert scrapers.scrape([account]).succeeded == 1
+    path = "/api/v1/accounts/lookup"
+    assert asked == [f"https://mastodon.example{path}", f"http://127.0.0.1:9{path}"]

@@ -48,10 +48,11 @@ ONES = [
 
 
 def test_pages_are_asked_for_together() -> None:
-    """By their ids once those are known."""
-    made = call(FACEBOOK, target(FACEBOOK, "HHS"), target(FACEBOOK, "CDCgov", "4711"))
+    """By their ids once those are known; what a list calls an id need not be one."""
+    known, foreign = target(FACEBOOK, "CDCgov", "4711"), target(FACEBOOK, "NIH", "row 7, nih")
+    made = call(FACEBOOK, target(FACEBOOK, "HHS"), known, foreign)
     assert made.path == "/v25.0/"
-    assert ("ids", "hhs,4711") in tuple(made.params)
+    assert ("ids", "hhs,4711,nih") in tuple(made.params)
     assert ("access_token", "s3cret-token") in tuple(made.params)
 
 

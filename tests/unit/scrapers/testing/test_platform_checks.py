@@ -234,7 +234,7 @@ def test_platforms_are_chosen_by_name() -> None:
         assert [each.url for each in ours] == [each.url for each in bundled_samples(bundled()[0])]
         assert chosen([], [], [GOOD]) == [(GOOD, ())]
         for bad in (here, f"{here}:NOTHING", f"{here}:SAMPLES"):
-            with pytest.raises(ValueError, match="not|no Platform"):
+            with pytest.raises(ValueError, match=r"not|no Platform"):
                 chosen([bad], [], ())
         with pytest.raises(ValueError, match="not tried: gazette"):
             chosen([], [f"{here}:SAMPLES"], bundled())
