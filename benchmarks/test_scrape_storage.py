@@ -31,7 +31,6 @@ ROWS: Final = 200
 ROUNDS: Final = 20
 FIRST: Final = date(2020, 1, 1)
 BOUND: Final = 0.05
-MOST_MS: Final = 0.03
 TABLES: Final = Tables()
 NOTE: Final = (
     "A batch of 200 snapshots with three figures each, in one transaction; the peer looks for the"
@@ -149,8 +148,4 @@ def test_a_row(bench: Bench, ours: SqlSink, theirs: Engine) -> None:
         rounds=ROUNDS,
         prepare={"ours": next_batch},
         note=NOTE,
-    )
-    found = bench.results[-1].ours.median / 1000
-    bench.show(
-        "scrapes: CPU of a snapshot kept in SQLite", found, unit="ms", bound=MOST_MS, note=NOTE
     )

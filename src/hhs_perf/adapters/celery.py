@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
@@ -49,7 +50,13 @@ _CHUNK: Final = "hhs_perf.scrape_chunk"
 # Kombu's own, in seconds; it redelivers what was not acknowledged for so long.
 _VISIBLE_FOR: Final = 3600.0
 _WITH_VISIBILITY: Final = ("redis", "rediss", "sentinel", "valkey", "valkeys", "sqs")
-_LOADED: Final = ("._celery_work", "..scrapers.scrapers", "..scrapers.transports")
+_LOADED: Final = (
+    "._celery_work",
+    "..scrapers.scrapers",
+    "..scrapers.storage.sql",
+    "..scrapers.transports.by_aiohttp",
+    "..scrapers.transports.by_httpcore",
+)
 # For closing connections and writing what is left.
 _AFTERWARDS: Final = 60.0
 
@@ -217,7 +224,8 @@ def _prepare_workers(monitor: Monitor) -> None:
 
     def load(**_: object) -> None:
         for module in _LOADED:
-            import_module(module, __package__)
+            with suppress(ImportError):  # of an extra that is not installed, nor used
+                import_module(module, __package__)
 
     def close(**_: object) -> None:
         found = held()

@@ -171,15 +171,16 @@ class ScraperCollector:
 def figures(snapshot: Snapshot) -> ScraperFigures:
     """Turn a snapshot into the figures of the scrapers."""
     platforms = names(snapshot, DURATION, OUTCOMES)
+    whole = block(snapshot)
     return ScraperFigures(
-        observed=bool(platforms),
+        observed=bool(whole),
         success_rate=success_rate(snapshot, OUTCOMES),
         core_success_rate=success_rate(snapshot, CORE),
         platforms=tuple(
             PlatformFigures(**of(snapshot, name), **block(snapshot, platform=name))
             for name in platforms
         ),
-        **block(snapshot),
+        **whole,
     )
 
 

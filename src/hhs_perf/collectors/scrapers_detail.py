@@ -109,7 +109,7 @@ def detail(snapshot: Snapshot) -> ScraperDetail:
         )
         for name in platforms
     )
-    changed = {"observed": bool(rows), "platforms": rows}
+    changed = {"observed": whole["observed"] or bool(rows), "platforms": rows}
     return ScraperDetail(**whole | changed, **_traffic(snapshot))
 
 

@@ -152,8 +152,8 @@ class Reading:
 class Budget:
     """What a platform takes for its answers, and how much of it there is.
 
-    `unit` is `USD`, `units`, `requests`, `percent`. `limit` a UTC day; None: none is known, and
-    `HHS_PERF_<PLATFORM>_BUDGET` sets one.
+    `unit` is `USD`, `units`, `requests`, or `percent`: then it is `RateSignal.used` that counts.
+    `limit` a UTC day; None: none is known, and `HHS_PERF_<PLATFORM>_BUDGET` sets one.
     """
 
     unit: str

@@ -11,7 +11,7 @@ import attrs
 
 from .._faults import Faults
 from ..exceptions import UnknownPlatformError
-from .engine.health import Health, PlatformState
+from .engine.health import PERCENT, Health, PlatformState
 from .engine.plan import RunPlan, plan
 from .engine.run import Observer, Run, RunParts
 from .engine.selection import Selector, Wanted, day_of
@@ -350,6 +350,7 @@ class Scrapers:
         platform = setup.platform
         health = self.health_of(platform.name)
         now = self._clock.wall()
+        unit = None if platform.budget is None else platform.budget.unit
         free_in = self.limiter.free_in(platform.name)
         return PlatformState(
             name=platform.name,
@@ -359,8 +360,8 @@ class Scrapers:
             breaker=health.breaker.report(),
             next_allowed=now + free_in if free_in > 0 else None,
             last_good=health.last_good,
-            spent_today=health.spent(now),
-            unit=None if platform.budget is None else platform.budget.unit,
+            spent_today=health.percent if unit == PERCENT else health.spent(now),
+            unit=unit,
             limit=setup.limit,
             slowest=health.slowest(),
             newest_failures=health.newest_failures(),

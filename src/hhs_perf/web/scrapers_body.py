@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 __all__ = ["ScrapersBody", "scrapers_body", "scrapers_state"]
 
 _ADVISED_OVER: Final = "24h"
-# A share of an allowance that others use too is not added up from requests.
-_UNCOUNTED: Final = (None, "percent")
 
 
 @attrs.frozen(kw_only=True, slots=False)
@@ -124,7 +122,7 @@ def _row(state: PlatformState) -> PlatformRow:
         breaker=breaker_row(state.breaker),
         next_allowed=stamp(state.next_allowed),
         last_good=stamp(state.last_good),
-        spent_today=None if state.unit in _UNCOUNTED else state.spent_today,
+        spent_today=None if state.unit is None else state.spent_today,
         unit=state.unit,
         limit=state.limit,
         slowest=tuple(

@@ -169,7 +169,7 @@ def test_tags_of_a_host_s_own_break_nothing(metrics: Registry, reader: LocalRead
     metrics.counter("scrape.skipped", site="mine").add(1)
     metrics.timer("scrape.duration", site="mine").record(1.0)
     seen = detail(reader.read())
-    assert (seen.platforms, seen.count, seen.observed) == ((), 1, False)
+    assert (seen.platforms, seen.count, seen.observed) == ((), 1, True)
     assert seen.cost == (Cost(unit="unknown", amount=2.0),)
 
 

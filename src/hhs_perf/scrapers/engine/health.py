@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from ..._clock import Clock
     from ..values import Failure, Outcome
 
-__all__ = ["FailureSeen", "Health", "PlatformState", "SlowAccount"]
+__all__ = ["PERCENT", "FailureSeen", "Health", "PlatformState", "SlowAccount"]
+
+PERCENT: Final = "percent"
+"""The unit of budgets that the platform itself reckons."""
 
 _MOST_FAILURES: Final = 20
 _MOST_SLOW: Final = 10
@@ -58,8 +61,8 @@ class PlatformState:
     next_allowed: float | None
     """When the next request may start; None: now."""
     last_good: float | None
-    spent_today: float
-    """In `unit`, by this process."""
+    spent_today: float | None
+    """In `unit`, by this process; in percent what the platform last said, in the newest run."""
     unit: str | None
     limit: float | None
     slowest: tuple[SlowAccount, ...]
@@ -83,6 +86,8 @@ class Health:
         self._promised = 0.0
         self._paid: set[str] = set()
         self.last_good: float | None = None
+        self.percent: float | None = None
+        """How much of its allowance the platform last said is used up."""
         self._failures: deque[FailureSeen] = deque(maxlen=_MOST_FAILURES)
         self._slowest: list[SlowAccount] = []
         renew_after_fork(self)
@@ -92,9 +97,10 @@ class Health:
         self._lock = threading.Lock()
 
     def begin(self) -> None:
-        """Forget which accounts were slow: a run begins."""
+        """Forget which accounts were slow, and what share was used up: a run begins."""
         with self._lock:
             self._slowest = []
+        self.percent = None  # some of it comes back each minute: only the next reply knows
 
     def take(self, outcome: Outcome) -> None:
         """Remember what became of an account that was asked for."""
@@ -126,7 +132,8 @@ class Health:
         """Give what is left of a day's limit, less what requests that are under way may cost."""
         with self._lock:
             self._turn(now)
-            return limit - self._spent - self._promised
+            spent = self._spent if self.percent is None else self.percent
+            return limit - spent - self._promised
 
     def promise(self, amount: float) -> None:
         """Note what a request may cost that is about to be sent; take it back with a minus."""

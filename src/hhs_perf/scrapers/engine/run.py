@@ -11,7 +11,7 @@ import attrs
 
 from ..transport import SendError
 from ..values import Failure, Outcome, Snapshot
-from .health import refused
+from .health import PERCENT, refused
 from .lane import Lane
 from .reading import Answer, read
 from .report import Tally
@@ -375,6 +375,9 @@ class Run:
         if budget is None:
             return 0.0
         now, health = self._clock.wall(), lane.health
+        signal = answer.signal
+        if budget.unit == PERCENT and signal is not None and signal.used is not None:
+            health.percent = 100 * signal.used
         health.pay_request(now, budget.per_request)
         cost = budget.per_request
         if budget.per_account:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
     from datetime import date
 
-    from sqlalchemy import Connection, Dialect, RowMapping
+    from sqlalchemy import Connection, Dialect, Insert, RowMapping
 
     from ..values import FigureName
     from .rows import Row
@@ -37,22 +37,11 @@ class DailyRows:
             name for name in FIGURE_NAMES if name in columns
         )
         self._has_time = _TAKEN in columns
-        written = insert(snapshots)
-        new, held = written.excluded, snapshots.c
-        values: dict[str, Any] = {
-            name: func.coalesce(new[name], held[name]) for name in self._names
-        }
-        if self._has_time:
-            # What was written late was not taken late: it fills gaps alone.
-            is_later = or_(new[_TAKEN] >= held[_TAKEN], held[_TAKEN].is_(None))
-            values = {
-                name: case((is_later, value), else_=func.coalesce(held[name], new[name]))
-                for name, value in values.items()
-            }
-            values[_TAKEN] = case((is_later, new[_TAKEN]), else_=held[_TAKEN])
-        self._upsert = written.on_conflict_do_update(
-            index_elements=[held.account_key, held.snapshot_date], set_=values
-        )
+        held = snapshots.c
+        self._snapshots = snapshots
+        self._insert = insert
+        # By the figures that they write: most platforms give few, and each costs in every row.
+        self._upserts: dict[tuple[FigureName, ...], Insert] = {}
         kept = [held.account_key, *(held[name] for name in self._names)]
         if self._has_time:
             kept.append(held[_TAKEN])
@@ -87,8 +76,11 @@ class DailyRows:
         for day, ours in days.items():
             found = connection.execute(self._held, {"these": list(ours), "day": day}).mappings()
             held = {each["account_key"]: each for each in found}
+            given = {name for row in ours.values() for name in row.figures}
+            names = tuple(name for name in self._names if name in given)
             connection.execute(
-                self._upsert, [self._parameters(row, key) for key, row in ours.items()]
+                self._upsert(names),
+                [self._parameters(row, key, names) for key, row in ours.items()],
             )
             for key, row in ours.items():
                 self._judge(row, key, held.get(key), said, unsaid)
@@ -97,10 +89,33 @@ class DailyRows:
         if said:
             connection.execute(self._say, said)
 
-    def _parameters(self, row: Row, key: int) -> dict[str, object]:
+    def _upsert(self, names: tuple[FigureName, ...]) -> Insert:
+        known = self._upserts.get(names)
+        if known is not None:
+            return known
+        written = self._insert(self._snapshots)
+        new, held = written.excluded, self._snapshots.c
+        values: dict[str, Any] = {name: func.coalesce(new[name], held[name]) for name in names}
+        if self._has_time:
+            # What was written late was not taken late: it fills gaps alone.
+            is_later = or_(new[_TAKEN] >= held[_TAKEN], held[_TAKEN].is_(None))
+            values = {
+                name: case((is_later, value), else_=func.coalesce(held[name], new[name]))
+                for name, value in values.items()
+            }
+            values[_TAKEN] = case((is_later, new[_TAKEN]), else_=held[_TAKEN])
+        days = [held.account_key, held.snapshot_date]
+        upsert: Insert = (
+            written.on_conflict_do_update(index_elements=days, set_=values)
+            if values
+            else written.on_conflict_do_nothing(index_elements=days)
+        )
+        return self._upserts.setdefault(names, upsert)
+
+    def _parameters(self, row: Row, key: int, names: tuple[FigureName, ...]) -> dict[str, object]:
         figures = row.figures
         values: dict[str, object] = {
-            name: figures[name].value if name in figures else None for name in self._names
+            name: figures[name].value if name in figures else None for name in names
         }
         values["account_key"] = key
         values["snapshot_date"] = row.day

@@ -130,7 +130,9 @@ class AccountRows:
         return [
             each
             for platform, these in wanted.items()
-            for each in map(Held._make, connection.execute(query, {"of": platform, "these": these}))
+            for each in map(
+                Held._make, connection.execute(query, {"of": platform, "these": these}).all()
+            )
         ]
 
     def _new(self, row: Row) -> dict[str, object]:

@@ -240,3 +240,22 @@ def test_two_monitors_count_the_same_rows(
     assert one.fetch_total > 0
     assert two.fetch_total > 0
     assert not any(monitor.faults for monitor in monitors)
+
+
+@pytest.mark.parametrize("way", ["rows", "mappings", "scalars"])
+def test_rows_of_a_statement_known_before_are_iterated(
+    make_monitor: Callable[..., Any], way: str
+) -> None:
+    """Who iterates holds on to the method of a fetch that nothing was asked of so far."""
+    engine = make_engine()
+    monitor = make_monitor()
+    monitor.database.instrument(engine)
+    for _ in range(3):
+        with engine.connect() as connection:
+            result = connection.execute(QUERY)
+            found = result if way == "rows" else getattr(result, way)()
+            assert sum(1 for _ in found) == 20
+    monitor.metrics.flush()
+    [statement] = monitor.database.statements
+    assert (statement.count, statement.errors) == (3, 0)
+    engine.dispose()

@@ -8,7 +8,7 @@ import itertools
 import pytest
 
 from hhs_perf.exceptions import ConfigurationError, NotFoundError, UnknownPlatformError
-from hhs_perf.scrapers import Account, Budget, Credential, Failure, Reply, SendError
+from hhs_perf.scrapers import Account, Budget, Credential, Failure, RateSignal, Reply, SendError
 from hhs_perf.scrapers.engine import health as health_module
 from tests.scripted_platforms import (
     Scripted,
@@ -286,6 +286,22 @@ def test_a_budget_is_kept_to_the_account() -> None:
     assert held.scrape(accounts(25)).succeeded == 0
 
 
+def test_a_budget_in_percent_is_what_the_platform_says() -> None:
+    """It ends the run, but for the one that waits already; the next run asks again."""
+    shares = itertools.count(0.7, 0.04)
+
+    def rate_signal(answer: Reply) -> RateSignal:
+        return RateSignal(used=next(shares))
+
+    transport = Scripted()
+    budget = Budget(unit="percent", limit=80.0)
+    held = scrapers(transport, platform(budget=budget, rate_signal=rate_signal))
+    report = held.scrape(accounts(9), max_workers=1)
+    assert (report.succeeded, report.skipped) == (5, {"budget": 4})
+    assert held.state()[0].spent_today == pytest.approx(86.0)
+    assert held.scrape(accounts(1)).succeeded == 1
+
+
 def test_missing_credentials_skip_the_platform() -> None:
     """The variable is named; other platforms go on, and nothing is asked."""
     transport = Scripted()
@@ -351,7 +367,6 @@ def test_who_stops_early_leaves_nothing_under_way() -> None:
 
 async def test_a_cancelled_run_leaves_nothing_under_way() -> None:
     """What was fetched before is in the report."""
-
     fifty = asyncio.Event()
 
     async def answer(url: str, whom: list[str]) -> Reply:
