@@ -1,4 +1,4 @@
-"""A host of Celery that the benchmark's workers load: our tasks, and one with Celery's own limit."""
+"""What the benchmark's Celery workers load: our tasks, and one with Celery's own limit."""
 
 from __future__ import annotations
 
@@ -21,5 +21,5 @@ monitor = init_app(app, Monitor.from_env(), chunk_size=4)
 @app.task(name="benchmark.fetch", rate_limit="2/s", ignore_result=True)
 def fetch(url: str) -> None:
     """Ask for one account, as a task that relies on Celery's limit does."""
-    with contextlib.suppress(urllib.error.HTTPError), urllib.request.urlopen(url) as answer:  # noqa: S310 - the fake server's
+    with contextlib.suppress(urllib.error.HTTPError), urllib.request.urlopen(url) as answer:
         answer.read()

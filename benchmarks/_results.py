@@ -47,6 +47,7 @@ _PACKAGES: Final = (
     "aiolimiter",
     "pyrate-limiter",
     "limits",
+    "celery",
 )
 
 

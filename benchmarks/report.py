@@ -38,6 +38,7 @@ TITLES: Final = {
     "database_replicas": "Database: read replicas",
     "database_indexes": "Database: advice on indexes",
     "scrape_limits": "Scrapers: one start after the other",
+    "scrape_celery": "Scrapers: one start after the other on Celery workers",
     "scrape_storage": "Scrapers: a snapshot stored",
 }
 HEAD: Final = """# Performance

@@ -94,7 +94,7 @@ def test_four_workers(
         for name, value in (os.environ | environ).items():
             monkeypatch.setenv(name, value)
         host = importlib.import_module("benchmarks._celery_host")
-        from hhs_perf.adapters.celery import start_run
+        from hhs_perf.adapters.celery import start_run  # no other benchmark needs Celery
 
         accounts = [Account(platform=PLATFORM, handle=f"a{n}") for n in range(STARTS)]
         url = f"{server.base_url(PLATFORM)}/v1/account"
@@ -112,7 +112,7 @@ def test_four_workers(
     bench.judge(
         _beside("requests a second, of 2 allowed", _rate(ours), _rate(theirs), 2.0),
         _beside("pairs less than 0.1 s apart", _pairs(ours), _pairs(theirs), 0),
-        _beside("time by the ideal", 2.0 / _rate(ours), 2.0 / _rate(theirs), 1.05),
+        _beside("time by the ideal", 2.0 / _rate(ours), 2.0 / _rate(theirs), 1.1),
     )
 
 

@@ -94,10 +94,12 @@ def _account(row: object) -> Account:
     wrong: list[str] = []
     found: dict[str, object] = {}
     for field, names in _NAMES.items():
-        held = [(name, row[name]) for name in names if row.get(name) not in (None, "")]
-        if not held:
+        for name in names:
+            value = row.get(name)
+            if value is not None and value != "":
+                break
+        else:
             continue
-        name, value = held[0]
         try:
             found[field] = _flag(value) if field in _FLAGS else _text(value, field)
         except ValueError as exc:

@@ -39,9 +39,10 @@ def factory_of(
         chosen = name if find_spec(name) is not None else None
     if chosen is None:
         what = "the scraper engine" if name == "auto" else f"HHS_PERF_SCRAPE_TRANSPORT={name}"
-        if name in ("auto", "httpx"):
-            raise ConfigurationError.missing_extra(what, "scrapers")
-        raise ConfigurationError(f"{what} needs {name}, which is not installed")
+        if name == "httpx2":  # no extra brings it
+            raise ConfigurationError(f"{what} needs httpx2, which is not installed")
+        extra = "aiohttp" if name == "aiohttp" else "scrapers"
+        raise ConfigurationError.missing_extra(what, extra)
     return _Factory(chosen, clock or SystemClock(), guard or Guard()).make
 
 
