@@ -36,7 +36,7 @@ class ScrapeServer:
     def __exit__(self, *_: object) -> None:
         """End it."""
         self._process.terminate()
-        self._process.wait()
+        self._process.communicate()
 
     @property
     def url(self) -> str:

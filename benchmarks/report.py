@@ -37,6 +37,7 @@ TITLES: Final = {
     "database_pool": "Database: the pool",
     "database_replicas": "Database: read replicas",
     "database_indexes": "Database: advice on indexes",
+    "scrape_engine": "Scraping: an account",
     "scrape_limits": "Scrapers: one start after the other",
     "scrape_celery": "Scrapers: one start after the other on Celery workers",
     "scrape_storage": "Scrapers: a snapshot stored",
@@ -69,6 +70,10 @@ The database part is compared with an empty pair of SQLAlchemy's listeners, with
 instrumentation begins, and with what is shipped to watch queries, on SQLite and on PostgreSQL 18
 servers that the run starts. Peers that patch what all engines share run in processes of their own,
 in the same rounds; what they do at the end of a request is not charged to them.
+
+Scraping is compared with crawlers and with bare clients, each in a process of its own on a core of
+its own, at a server on another one. There, too, only figures of one round are compared. Time on
+the clock is told beside CPU time, as a scraper mostly waits.
 
 The scenarios, their seeds and the truth (`sorted(raw)[ceil(q n) - 1]`, nearest rank) stand in
 `benchmarks/scenarios.py` and are older than the code that they judge.

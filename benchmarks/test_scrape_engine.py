@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 ACCOUNTS: Final = 2_000
 FEW: Final = 1_000
-ROUNDS: Final = 2
+ROUNDS: Final = 3
 FEW_ROUNDS: Final = 3
 LATENCY: Final = 0.02
 MOST_MEMORY: Final = 70.0
@@ -45,14 +45,14 @@ COSTS: Final[Mapping[tuple[str, str], tuple[float | None, float | None]]] = {
     ("ours, httpx", "crawlee"): (None, None),
     ("ours, httpx", "httpx"): (0.25, None),
 }
-# Ours, the client alone, and the microseconds of CPU that the engine may add to a scrape.
-ADDED: Final = {
-    ("ours, aiohttp, no SQL", "our transport, aiohttp"): 60.0,
-    ("ours, aiohttp", "our transport, aiohttp"): 100.0,
-    ("ours, httpx, no SQL", "our transport, httpx"): 60.0,
-    ("ours, httpx", "our transport, httpx"): 100.0,
-    ("ours, aiohttp, no SQL", "aiohttp"): None,
-}
+# Ours, and the client alone: what the engine adds to a scrape is shown, not judged.
+ADDED: Final = (
+    ("ours, aiohttp, no SQL", "our transport, aiohttp"),
+    ("ours, aiohttp", "our transport, aiohttp"),
+    ("ours, httpx, no SQL", "our transport, httpx"),
+    ("ours, httpx", "our transport, httpx"),
+    ("ours, aiohttp, no SQL", "aiohttp"),
+)
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +83,7 @@ def test_a_scrape_with_50_workers(bench: Bench, server: ScrapeServer) -> None:
                     note=NOTE,
                 )
             )
-    for (ours, bare), most in ADDED.items():
+    for ours, bare in ADDED:
         mine, theirs = (rounds.of(name, "cpu", 1e6 / ACCOUNTS) for name in (ours, bare))
         results.append(
             Result(
@@ -91,7 +91,6 @@ def test_a_scrape_with_50_workers(bench: Bench, server: ScrapeServer) -> None:
                 peer=f"above {bare}",
                 unit="us",
                 ours=paired_difference(mine, theirs),
-                bound=most,
                 note=BARE,
             )
         )
@@ -105,7 +104,7 @@ def test_a_scrape_with_50_workers(bench: Bench, server: ScrapeServer) -> None:
 
 def test_a_scrape_with_5_workers(bench: Bench, server: ScrapeServer) -> None:
     """Nine tenths of what five workers can do, when each waits 20 ms for each reply."""
-    names = ("ours, aiohttp", "ours, httpx2", "ours, httpx", "scrapy", "crawlee")
+    names = ("ours, aiohttp", "ours, httpx2", "ours, httpx", "aiohttp", "scrapy", "crawlee")
     rounds = Rounds(names, 5, FEW)
     bench.benchmark.pedantic(partial(rounds.round, server.port), rounds=FEW_ROUNDS, iterations=1)
     ideal = FEW * LATENCY / 5

@@ -46,6 +46,14 @@ THINGS = Table(
     Column("name", String(40)),
     Column("number", Integer),
 )
+# Takes the rows of batches, by the thousand: nobody reads it, so reading stays as fast as it was.
+PILES = Table(
+    "piles",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("name", String(40)),
+    Column("number", Integer),
+)
 STATEMENTS = 10_000
 
 
@@ -119,7 +127,7 @@ class Deeds:
     def batches(self, connection: Any) -> None:
         rows = [{"name": "b", "number": n} for n in range(self.random.randrange(2, 30))]
         sized = connection.execution_options(insertmanyvalues_page_size=10)
-        found = sized.execute(insert(THINGS).returning(THINGS.c.id), rows).all()
+        found = sized.execute(insert(PILES).returning(PILES.c.id), rows).all()
         assert len(found) == len(rows)
 
     def stream(self, connection: Any) -> None:
@@ -157,7 +165,8 @@ class Deeds:
 
 def prepare(connection: Any) -> None:
     METADATA.create_all(connection)
-    connection.execute(insert(THINGS).values(id=1, name="first", number=1))
+    rows = [{"id": number, "name": "first", "number": number % 50} for number in range(1, 61)]
+    connection.execute(insert(THINGS), rows)
 
 
 @pytest.fixture
@@ -295,12 +304,17 @@ def calls(database: Any) -> Counter[str]:
 
 
 def executed_like_that(monitor: Monitor) -> int:
-    """Return what we counted of that: savepoints left out, and streams, which are cursors."""
+    """Return what we counted of that: savepoints left out, and streams, which are cursors.
+
+    So is what prepares a two-phase commit: newer releases of SQLAlchemy leave it to psycopg, older
+    ones, as 2.0.38, execute it like any statement.
+    """
+    own = ("SAVEPOINT", "RELEASE", "ROLLBACK", "PREPARE TRANSACTION")
     monitor.metrics.flush()
     return sum(
         each.executed
         for each in monitor.database.statements
-        if not each.shape.sql.startswith(("SAVEPOINT", "RELEASE", "ROLLBACK"))
+        if not each.shape.sql.startswith(own)
         and "LIMIT" not in each.shape.sql
     )
 

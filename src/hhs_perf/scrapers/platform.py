@@ -116,7 +116,10 @@ class Reply:
     def json(self) -> Any:  # noqa: ANN401 - whatever a platform sends
         """Decode the body, once. Raises ValueError for what is no JSON in UTF-8."""
         if self._decoded is None:
-            self._decoded = (msgspec.json.decode(self.body),)
+            try:
+                self._decoded = (msgspec.json.decode(self.body),)
+            except msgspec.MsgspecError as exc:  # it is a ValueError in new versions only
+                raise ValueError(str(exc)) from exc
         return self._decoded[0]
 
 

@@ -6,9 +6,11 @@ from __future__ import annotations
 
 from contextvars import copy_context
 from threading import get_ident
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.pool import QueuePool
+from sqlalchemy.util.queue import Empty, Full
 
 from .holders import current_caller, current_task
 from .ledger import DRAIN_AT
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sqlalchemy.engine.interfaces import DBAPIConnection
-    from sqlalchemy.pool import ConnectionPoolEntry, Pool, QueuePool
+    from sqlalchemy.pool import ConnectionPoolEntry, Pool
     from sqlalchemy.pool.base import _CreatorWRecFnType
 
     from .ledger import Ledger
@@ -27,6 +29,20 @@ __all__ = ["LEDGER", "lay_over", "ledger_of", "lift"]
 LEDGER: Final = "_hhs_perf_ledger"
 _IS_LAYER: Final = "_hhs_perf_is_layer"
 _NOTED: Final = "_hhs_perf_noted"
+
+# What SQLAlchemy's own methods go by where nothing is in the way: the queue at once.
+_GET: Final[Any] = vars(QueuePool).get("_do_get")
+_RETURN: Final[Any] = vars(QueuePool).get("_do_return_conn")
+_GET_KNOWN: Final = (
+    *("_max_overflow", "_overflow", "_pool", "get", "_timeout", "sqla_queue", "Empty", "_do_get"),
+    *("exc", "TimeoutError", "size", "overflow", "_inc_overflow", "_create_connection"),
+    *("util", "safe_reraise", "_dec_overflow"),
+)
+_RETURN_KNOWN: Final = ("_pool", "put", "sqla_queue", "Full", "close", "_dec_overflow")
+_IS_AS_KNOWN: Final = (
+    getattr(getattr(_GET, "__code__", None), "co_names", None) == _GET_KNOWN
+    and getattr(getattr(_RETURN, "__code__", None), "co_names", None) == _RETURN_KNOWN
+)
 
 
 def ledger_of(pool: Pool) -> Ledger | None:
@@ -120,19 +136,41 @@ def _caller(pool: QueuePool) -> int:
 
 def _made(base: type[QueuePool]) -> type[QueuePool]:  # noqa: C901 - the methods of one class
     is_asyncio: bool = base._is_asyncio
+    # Of what else a class of the host does in its methods nothing may be left out.
+    is_short = _IS_AS_KNOWN and not is_asyncio
 
     class Layer(base):  # type: ignore[misc,valid-type] # the class is only known at run time
-        _hhs_perf_ledger: Ledger | None = None
+        # No default: an attribute of the class would be looked up at each reading of the pool's.
+        _hhs_perf_ledger: Ledger
         _hhs_perf_is_layer = True
 
         # Each checkout runs through this: it is written out in one piece, for a call costs more
         # than what it would do. SQLAlchemy's method calls itself where another thread was faster;
         # the inner call then notes the checkout, from the begin of the outermost that waited.
         def _do_get(self) -> ConnectionPoolEntry:
-            ledger = self._hhs_perf_ledger
-            if ledger is None:
+            try:
+                ledger = self._hhs_perf_ledger
+            except AttributeError:  # lifted
                 return base._do_get(self)
-            begun = ledger.now()
+            # To call it as a method of the ledger would be looked up each time.
+            now = ledger.now
+            # What the method does first, done here: to call it would cost as much as all the rest.
+            if is_short and base._do_get is _GET and not ledger.waiters:
+                try:
+                    record = self._pool.get(False)
+                except Empty:
+                    pass
+                else:
+                    try:
+                        out = ledger.out
+                        out[id(record)] = (now(), get_ident(), copy_context(), None)
+                        ledger.waits.append(0.0)
+                        if len(out) > ledger.quiet_to:
+                            ledger.crowded(id(record))
+                    except Exception as exc:  # noqa: BLE001 - a named border: the checkout
+                        ledger.faults.note("timing a checkout", exc)
+                    return record
+            begun = now()
             if ledger.waiters:
                 begun = ledger.waiters.get(_caller(self), begun)
             try:
@@ -146,7 +184,7 @@ def _made(base: type[QueuePool]) -> type[QueuePool]:  # noqa: C901 - the methods
             try:
                 out = ledger.out
                 key = id(record)
-                taken_at = ledger.now()
+                taken_at = now()
                 hold = (
                     taken_at,
                     get_ident(),
@@ -168,7 +206,7 @@ def _made(base: type[QueuePool]) -> type[QueuePool]:  # noqa: C901 - the methods
             return record
 
         def _create_connection(self) -> ConnectionPoolEntry:
-            ledger = self._hhs_perf_ledger
+            ledger = ledger_of(self)
             if ledger is None:
                 return base._create_connection(self)
             begun = ledger.now()
@@ -180,22 +218,32 @@ def _made(base: type[QueuePool]) -> type[QueuePool]:  # noqa: C901 - the methods
             return record
 
         def _do_return_conn(self, record: ConnectionPoolEntry) -> None:
-            ledger = self._hhs_perf_ledger
-            if ledger is not None:
+            try:
+                ledger = self._hhs_perf_ledger
+            except AttributeError:  # lifted
+                base._do_return_conn(self, record)
+                return
+            try:
+                hold = ledger.out.pop(id(record), None)
+                if hold is not None:
+                    now, holds = ledger.now, ledger.holds
+                    holds.append(now() - hold[0])
+                    if len(holds) >= DRAIN_AT:
+                        ledger.drain()
+            except Exception as exc:  # noqa: BLE001 - a named border: the return
+                ledger.faults.note("timing the return of a connection", exc)
+            if is_short and base._do_return_conn is _RETURN:
                 try:
-                    hold = ledger.out.pop(id(record), None)
-                    if hold is not None:
-                        holds = ledger.holds
-                        holds.append(ledger.now() - hold[0])
-                        if len(holds) >= DRAIN_AT:
-                            ledger.drain()
-                except Exception as exc:  # noqa: BLE001 - a named border: the return
-                    ledger.faults.note("timing the return of a connection", exc)
+                    self._pool.put(record, False)
+                except Full:
+                    pass
+                else:
+                    return
             base._do_return_conn(self, record)
 
         def recreate(self) -> QueuePool:
             new = base.recreate(self)
-            ledger = self._hhs_perf_ledger
+            ledger = ledger_of(self)
             if ledger is not None:
                 try:
                     lay_over(new, ledger)

@@ -125,7 +125,7 @@ def makers(  # noqa: C901, PLR0915 - one closure over what every query needs: at
             began = monotonic()
             try:
                 if below is None:
-                    dialect.__class__.do_execute(dialect, cursor, sql, parameters, context)
+                    type(dialect).do_execute(dialect, cursor, sql, parameters, context)
                 else:
                     below(dialect, cursor, sql, parameters, context)
             except MEANT:  # of another monitor's, which comes after this one: it was executed

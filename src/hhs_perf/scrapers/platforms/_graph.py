@@ -90,7 +90,7 @@ def _decoded(header: str | None) -> dict[str, Any]:
         return {}
     try:
         value = msgspec.json.decode(header)
-    except ValueError:
+    except (ValueError, msgspec.MsgspecError):
         return {}
     return value if isinstance(value, dict) else {}
 

@@ -168,7 +168,7 @@ def _file(path: Path) -> Iterator[Row]:
 def _json(name: str, text: str) -> Iterator[Row]:
     try:
         found = msgspec.json.decode(text)
-    except (ValueError, RecursionError) as exc:
+    except (ValueError, RecursionError, msgspec.MsgspecError) as exc:
         raise AccountsError(name, [f"is no JSON: {exc}"]) from exc
     if isinstance(found, dict):
         found = found.get("accounts")
@@ -185,7 +185,7 @@ def _json_lines(name: str, text: str) -> Iterator[Row]:
             continue
         try:
             rows.append((number, msgspec.json.decode(line)))
-        except (ValueError, RecursionError) as exc:
+        except (ValueError, RecursionError, msgspec.MsgspecError) as exc:
             problems.append(f"row {number}: is no JSON: {exc}")
     if problems:
         raise AccountsError(name, problems)

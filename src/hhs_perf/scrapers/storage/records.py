@@ -60,10 +60,10 @@ class JsonLines:
 
     def decode(self, record: bytes) -> Row:
         """Read an object. Raises ValueError."""
-        found = msgspec.json.decode(record)
         try:
+            found = msgspec.json.decode(record)
             return _row(found, _figures(found["figures"]))
-        except (KeyError, TypeError, AttributeError) as exc:
+        except (KeyError, TypeError, AttributeError, msgspec.MsgspecError) as exc:
             raise ValueError(f"no snapshot: {exc!r}") from exc
 
     def is_whole(self, record: bytes) -> bool:

@@ -63,7 +63,8 @@ async def test_the_fastest_that_is_installed_is_taken(
 @pytest.mark.parametrize("name", [*TRANSPORTS, "auto"])
 def test_a_library_that_is_missing_is_named(installed: set[str], name: str) -> None:
     """Before the first request."""
-    with pytest.raises(ConfigurationError, match=r"hhs-perf\[(scrapers|aiohttp)\]|httpx2, which is not installed"):
+    said = r"hhs-perf\[(scrapers|aiohttp)\]|httpx2, which is not installed"
+    with pytest.raises(ConfigurationError, match=said):
         factory_of(name)
 
 
