@@ -73,7 +73,7 @@ class Lane:
         """Why nobody is asked any more."""
         self.limit_wait: asyncio.Timeout | None = None
         self.is_proven = False
-        """Whether there was a good reply in this run."""
+        """Whether it answered in this run, and be it that it is asked too often."""
         self.under_way = 0
         self.out_of_budget = False
         self.wake = asyncio.Event()

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["Answer", "read"]
 
 _LEFT_OUT: Final = Failure(kind="schema_changed", detail="the reply says nothing of this account")
+_REFUSED: Final = 400
 _NOTHING: Final[Mapping[Target, Reading | Failure]] = {}
 
 
@@ -37,12 +38,14 @@ def read(platform: Platform, parse: Parse, reply: Reply, targets: tuple[Target, 
         signal = None
     signal = merged(reply, signal)
     failure = None
-    if not is_no_answer(reply):
+    is_answer = not is_no_answer(reply)
+    if is_answer:
         try:
             failure = platform.classify(reply)
         except (ValueError, KeyError, TypeError, LookupError, AttributeError):
             failure = None
-    failure = failure or by_status(reply)
+    if failure is None and not (is_answer and reply.status < _REFUSED):
+        failure = by_status(reply)
     if failure is not None:
         return Answer(failure, signal=signal)
     try:

@@ -45,7 +45,7 @@ _LONGEST_BACKOFF: Final = 30.0
 _SHORTEST_PAUSE: Final = 0.05
 _PROBES: Final = 2
 # So many requests at a time until a platform has answered well: a dead one is not asked for more.
-_UNPROVEN: Final = 3
+_UNPROVEN: Final = 5
 _DONE_WAITING: Final = 2000
 _ROUNDING: Final = 1e-9
 
@@ -114,6 +114,9 @@ class Run:
         self._workers = asyncio.Semaphore(parts.max_workers)
         self._outcomes: asyncio.Queue[list[Outcome] | None] = asyncio.Queue(_DONE_WAITING)
         self._lanes: list[Lane] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._is_wound_up = False
+        """Whether nobody takes outcomes out of the queue any more."""
 
     @property
     def expected(self) -> Mapping[str, int]:
@@ -158,6 +161,7 @@ class Run:
             await self._wind_up(work)
 
     async def _wind_up(self, work: asyncio.Task[None] | None) -> None:
+        self._is_wound_up = True
         if work is not None and not work.done():
             work.cancel()
             with suppress(asyncio.CancelledError):
@@ -202,17 +206,20 @@ class Run:
             await self._writer.add(outcome)
 
     async def _work(self) -> None:
+        drivers = [asyncio.create_task(self._drive(lane)) for lane in self._lanes]
+        self._tasks.update(drivers)
         try:
-            async with asyncio.TaskGroup() as group:
-                for lane in self._lanes:
-                    group.create_task(self._drive(lane, group))
-        except BaseExceptionGroup as several:
-            await self._outcomes.put(None)
-            raise several.exceptions[0] from None
-        await self._outcomes.put(None)
+            await asyncio.gather(*drivers)
+        finally:
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+            if not self._is_wound_up:
+                await self._outcomes.put(None)
 
-    async def _drive(self, lane: Lane, group: asyncio.TaskGroup) -> None:
-        monotonic = self._clock.monotonic
+    async def _drive(self, lane: Lane) -> None:
+        monotonic, tasks = self._clock.monotonic, self._tasks
+        create_task = asyncio.get_running_loop().create_task
         while lane.left:
             if lane.stopped is not None or lane.out_of_budget:
                 await self._give_up(lane)
@@ -248,14 +255,28 @@ class Run:
             job.tries += 1
             lane.under_way += 1
             lane.health.promise(_most_cost(lane, job))
-            group.create_task(self._attempt(lane, job))
+            task = create_task(self._attempt(lane, job))
+            tasks.add(task)
+            task.add_done_callback(tasks.discard)
 
     async def _may_start(self, lane: Lane) -> bool:
         """Wait for a worker and for the limit, and hold the worker; False where it is over."""
         limiter, name, interval = self._parts.limiter, lane.platform.name, lane.setup.interval
-        self._stop_if_long(lane, limiter.free_in(name))
-        if lane.stopped is not None:
-            return False
+        free_in = limiter.free_in(name)
+        if free_in:
+            self._stop_if_long(lane, free_in)
+            if lane.stopped is not None:
+                return False
+        elif not interval:
+            await self._workers.acquire()
+            # Meanwhile there may be a pause: then it is waited for below, as any other.
+            if lane.stopped is None and not limiter.free_in(name):
+                await limiter.acquire(name, interval)
+                return True
+            self._workers.release()
+            self._stop_if_long(lane, limiter.free_in(name))
+            if lane.stopped is not None:
+                return False
         try:
             async with asyncio.timeout(None) as lane.limit_wait:
                 await limiter.ready(name, interval)
@@ -408,7 +429,7 @@ class Run:
         kind = None if failure is None else failure.kind
         if failure is None or kind in _SPLIT or kind == "rate_limited":
             lane.walls = lane.probes_failed = 0
-            lane.is_proven = lane.is_proven or failure is None
+            lane.is_proven = True
             breaker.succeeded()
             return
         if kind == "quota_exhausted":
