@@ -42,7 +42,7 @@ NOT_LOWEST = (
     # `sql20` has these.
     *(
         f"*/integration/test_database_{what}.py"
-        for what in ("counts", "indexes", "looks", "replicas")
+        for what in ("indexes", "looks", "replicas")
     ),
     "*/integration/test_n_plus_one_scenarios.py",
     *("*/unit/test_n_plus_one_scenarios.py", "*/test_chaos_proxy.py", "*/test_postgres_servers.py"),

@@ -314,8 +314,7 @@ def executed_like_that(monitor: Monitor) -> int:
     return sum(
         each.executed
         for each in monitor.database.statements
-        if not each.shape.sql.startswith(own)
-        and "LIMIT" not in each.shape.sql
+        if not each.shape.sql.startswith(own) and "LIMIT" not in each.shape.sql
     )
 
 

@@ -12,7 +12,7 @@ from ..exceptions import ConfigurationError
 from ._celery_report import ChunkReport, GatheredRun, gathered
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from .._monitor import Monitor
 
@@ -53,18 +53,45 @@ class Board:
         run: str,
         *,
         started_at: float,
-        chunks: int,
+        chunks: Sequence[Sequence[Mapping[str, Any]]],
         first: ChunkReport,
         costs: Mapping[str, float],
     ) -> None:
-        """Open a run, and set aside what it will cost; of two that open the same one counts."""
-        begun = _Begun(started_at=started_at, chunks=chunks, first=first, costs=dict(costs))
+        """Open a run, set aside what it will cost, and keep its chunks until they are dealt."""
+        begun = _Begun(started_at=started_at, chunks=len(chunks), first=first, costs=dict(costs))
+        key, undealt = self._key(run), self._undealt(run)
+        rows = {str(number): msgspec.json.encode(each) for number, each in enumerate(chunks)}
         with self._client.pipeline(transaction=True) as pipe:
-            pipe.hsetnx(self._key(run), _BEGUN, msgspec.json.encode(begun))
-            pipe.expire(self._key(run), _KEPT)
-            is_new, _ = pipe.execute()
+            pipe.hsetnx(key, _BEGUN, msgspec.json.encode(begun))
+            pipe.expire(key, _KEPT)
+            if rows:
+                pipe.hset(undealt, mapping=rows)
+                pipe.expire(undealt, _KEPT)
+            is_new = pipe.execute()[0]
         if is_new and any(costs.values()):
             self._spend(_day(started_at), costs)
+
+    def has_begun(self, run: str) -> bool:
+        """Tell whether a run was opened."""
+        return bool(self._client.hexists(self._key(run), _BEGUN))
+
+    def undealt(self, run: str) -> list[tuple[int, list[dict[str, Any]]]]:
+        """Give the chunks of a run that no task was sent for, in their order."""
+        held: dict[bytes, bytes] = self._client.hgetall(self._undealt(run))
+        return sorted((int(number), msgspec.json.decode(rows)) for number, rows in held.items())
+
+    def dealt(self, run: str, number: int) -> None:
+        """Remember that the task of a chunk was sent."""
+        self._client.hdel(self._undealt(run), str(number))
+
+    def claim(self, run: str, number: int) -> bool:
+        """Claim the task of a chunk; False for a message that says the same as an earlier one."""
+        key = f"{self._key(run)}:claimed"
+        with self._client.pipeline(transaction=True) as pipe:
+            pipe.hsetnx(key, str(number), b"1")
+            pipe.expire(key, _KEPT)
+            is_first, _ = pipe.execute()
+        return bool(is_first)
 
     def tell(self, run: str, number: int, report: ChunkReport) -> bool:
         """Keep what a task did; True for the one that completes its run."""
@@ -109,18 +136,10 @@ class Board:
             first=known.first,
         )
 
-    def spent(self, now: float, *, before: str) -> dict[str, float]:
-        """Give what runs of this UTC day have set aside of the platforms' budgets.
-
-        That of the run `before` is left out: it deals its accounts once more, and as it did.
-        """
+    def spent(self, now: float) -> dict[str, float]:
+        """Give what runs of this UTC day have set aside of the platforms' budgets."""
         held: dict[bytes, bytes] = self._client.hgetall(self._of_day(_day(now)))
-        found = {name.decode(): float(amount) for name, amount in held.items()}
-        begun = self._client.hget(self._key(before), _BEGUN)
-        if begun is not None:
-            for name, cost in msgspec.json.decode(begun, type=_Begun).costs.items():
-                found[name] = max(0.0, found.get(name, 0.0) - cost)
-        return found
+        return {name.decode(): float(amount) for name, amount in held.items()}
 
     def _spend(self, day: int, amounts: Mapping[str, float]) -> None:
         with self._client.pipeline(transaction=True) as pipe:
@@ -135,6 +154,9 @@ class Board:
 
     def _key(self, run: str) -> str:
         return f"{self._start}:run:{run}"
+
+    def _undealt(self, run: str) -> str:
+        return f"{self._key(run)}:undealt"
 
     def _of_day(self, day: int) -> str:
         return f"{self._start}:spent:{day}"

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol
 
 import attrs
 import msgspec
+from celery.exceptions import Reject
+from kombu.exceptions import OperationalError
 
 from ..exceptions import ConfigurationError, StorageError
 from ..scrapers.engine.selection import Selector, Wanted, day_of
@@ -69,7 +71,11 @@ class Work:
         self._monitor = monitor
         self._options = options
         self._board = Board(monitor)
-        self._away: tuple[type[BaseException], ...] = (StorageError, *self._board.errors)
+        self._away: tuple[type[BaseException], ...] = (
+            StorageError,
+            OperationalError,
+            *self._board.errors,
+        )
 
     def deal(
         self,
@@ -81,41 +87,48 @@ class Work:
         core: str | None = None,
         resume: bool = False,
     ) -> None:
-        """Send a task for each chunk of the accounts; once more is as once."""
+        """Send a task for each chunk of the accounts; once more sends those that were not."""
         self._monitor.ensure_started()
-        scrapers = self._monitor.scrapers
         for name in platforms:
-            scrapers.platform(name)
-        run, now = str(task.request.id), self._monitor.clock.wall()
+            self._monitor.scrapers.platform(name)
+        run = str(task.request.id)
         wanted = Wanted(platforms=tuple(platforms), core_only=core_only, core=core)
         try:
-            listed = self._listed() if accounts is None else map(account_of, accounts)
-            sink = self._sink()
-            try:
-                ids = sink.account_ids()
-                if resume:
-                    wanted = attrs.evolve(wanted, done=sink.done_on(day_of(now)))
-            finally:
-                sink.close()
-            setups = {each.platform.name: each for each in scrapers.setups}
-            selector = Selector(setups, wanted, ids=ids, now=now).take(listed)
-            spent = self._board.spent(now, before=run)
+            if not self._board.has_begun(run):
+                self._begin(run, wanted, accounts, resume=resume)
+            for number, rows in self._board.undealt(run):
+                self._app.tasks[CHUNK].apply_async(
+                    kwargs={"run": run, "number": number, "rows": rows},
+                    task_id=f"{run}-{number}",
+                )
+                self._board.dealt(run, number)
         except self._away as exc:
             self._later(task, exc)
-        selected = [each for _, each in sorted(selector.selected.items())]
-        dealt = deal(selected, most=self._options.chunk_size, spent=spent, now=now)
-        first = report_of(None, [*selector.skipped, *dealt.skipped])
+
+    def _begin(
+        self, run: str, wanted: Wanted, accounts: list[dict[str, Any]] | None, *, resume: bool
+    ) -> None:
+        now = self._monitor.clock.wall()
+        listed = self._listed() if accounts is None else map(account_of, accounts)
+        sink = self._sink()
         try:
-            self._board.begin(
-                run, started_at=now, chunks=len(dealt.chunks), first=first, costs=dealt.costs
-            )
-        except self._board.errors as exc:
-            self._later(task, exc)
-        for number, chunk in enumerate(dealt.chunks):
-            self._app.tasks[CHUNK].apply_async(
-                kwargs={"run": run, "number": number, "rows": chunk.rows},
-                task_id=f"{run}-{number}",
-            )
+            ids = sink.account_ids()
+            if resume:
+                wanted = attrs.evolve(wanted, done=sink.done_on(day_of(now)))
+        finally:
+            sink.close()
+        setups = {each.platform.name: each for each in self._monitor.scrapers.setups}
+        selector = Selector(setups, wanted, ids=ids, now=now).take(listed)
+        selected = [each for _, each in sorted(selector.selected.items())]
+        spent = self._board.spent(now)
+        dealt = deal(selected, most=self._options.chunk_size, spent=spent, now=now)
+        self._board.begin(
+            run,
+            started_at=now,
+            chunks=[each.rows for each in dealt.chunks],
+            first=report_of(None, [*selector.skipped, *dealt.skipped]),
+            costs=dealt.costs,
+        )
         if not dealt.chunks:
             self._tell_end(run)
 
@@ -137,7 +150,10 @@ class Work:
         self._monitor.ensure_started()
         report = msgspec.convert(before or {}, type=ChunkReport)
         redelivered = bool((task.request.delivery_info or {}).get("redelivered"))
-        if redelivered and self._is_over(run, number, rows):
+        if redelivered:
+            if self._is_over(run, number, rows):
+                return
+        elif tries == 0 and self._was_sent_twice(run, number):
             return
         if rows:
             try:
@@ -215,11 +231,19 @@ class Work:
             return False
         return True
 
+    def _was_sent_twice(self, run: str, number: int) -> bool:
+        """Tell whether somebody has this chunk: whoever deals cannot always know what was sent."""
+        try:
+            return not self._board.claim(run, number)
+        except self._board.errors as exc:
+            self._monitor.note_fault("claiming a chunk", exc)
+            return False
+
     def _later(self, task: Task, error: BaseException) -> NoReturn:
         tries = int(task.request.retries)
         if tries >= _MOST_TRIES:
             raise error
-        raise task.retry(exc=error, countdown=_backoff(tries))
+        raise _retried(task, exc=error, countdown=_backoff(tries))
 
     def _again(
         self,
@@ -240,7 +264,8 @@ class Work:
             "resume": resume,
             "before": msgspec.to_builtins(report),
         }
-        raise task.retry(exc=error, kwargs=kwargs, countdown=min(countdown, _LONGEST_COUNTDOWN))
+        countdown = min(countdown, _LONGEST_COUNTDOWN)
+        raise _retried(task, exc=error, kwargs=kwargs, countdown=countdown)
 
     def _tell_end(self, run: str) -> None:
         try:
@@ -258,6 +283,14 @@ class Work:
                 sum(found.skipped.values()),
                 found.requests,
             )
+
+
+def _retried(task: Task, **options: Any) -> BaseException:
+    try:
+        return task.retry(**options)
+    except Reject as exc:
+        # Celery throws away what it cannot send again. The broker still has it, and keeps it.
+        return Reject(exc.reason, requeue=True)
 
 
 def _lost(rows: list[dict[str, Any]], why: str) -> ChunkReport:

@@ -40,7 +40,7 @@ TIMED_REQUESTS: Final = 20
 LINES: Final = 3
 """The newest failures that are quoted."""
 
-_ENDED_EARLY: Final = frozenset({"budget", "cancelled"})
+_ENDED_EARLY: Final = frozenset({"budget"})
 _LONGEST: Final = 200
 
 

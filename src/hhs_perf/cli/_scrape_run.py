@@ -166,7 +166,7 @@ def _scraped(
     async def scrape() -> tuple[RunReport, int | None]:
         run = scrapers.run(
             accounts,
-            to=open_sink(asked.to or ""),
+            to=asked.to,
             platforms=asked.platforms,
             core_only=asked.core_only,
             core=asked.core,

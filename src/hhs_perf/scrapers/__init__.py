@@ -27,7 +27,8 @@ if TYPE_CHECKING:
         Target,
     )
     from .platforms import bundled
-    from .scrapers import Scrapers, ScrapeRun
+    from .running import ScrapeRun
+    from .scrapers import Scrapers
     from .simulate import simulate_metrics
     from .storage.opening import open_sink
     from .storage.reading import read_accounts
@@ -117,7 +118,7 @@ _HOMES: Final = {
     "Resolver": "platform",
     "RunPlan": "engine.plan",
     "RunReport": "engine.report",
-    "ScrapeRun": "scrapers",
+    "ScrapeRun": "running",
     "Scrapers": "scrapers",
     "SendError": "transport",
     "Sink": "storage.sink",

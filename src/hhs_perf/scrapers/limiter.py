@@ -31,6 +31,10 @@ class Limiter(Protocol):
         """Seconds until the next start is allowed, as far as is known here; 0: now."""
         ...
 
+    def paused_for(self, platform: str) -> float:
+        """Seconds for which `pause` still holds, as far as is known here; 0: there is none."""
+        ...
+
     async def close(self) -> None:
         """Let go of connections of the running event loop."""
         ...

@@ -228,7 +228,12 @@ class Platform:
     credentials: tuple[Credential, ...] = ()
     budget: Budget | None = None
     many_hosts: bool = False
-    """True where requests go to the host of the account's address, as with Mastodon."""
+    """True where requests go to the host of the account, as with Mastodon; limits are each host's.
+
+    A token must go to its own host alone, since a list of accounts can name any.
+    """
+    host_of: Callable[[Target], str | None] = lambda target: target.host
+    """The host of an account, where there are many."""
     notes: str = ""
     """What to know of its terms and limits, in a sentence or two."""
 

@@ -4,89 +4,40 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import attrs
 
 from .._faults import Faults
+from .._fork import renew_after_fork
 from ..exceptions import UnknownPlatformError
-from .engine.health import PERCENT, Health, PlatformState
+from .engine.health import Health
 from .engine.plan import RunPlan, plan
 from .engine.run import Observer, Run, RunParts
 from .engine.selection import Selector, Wanted, day_of
 from .engine.setup import PlatformSetup, configure
 from .limits.local import LocalLimiter
+from .running import ScrapeRun, end, opener, refuse_in_loop
+from .states import state_of
 from .transport import TransportOptions
 
 if TYPE_CHECKING:
-    from collections.abc import (
-        AsyncIterator,
-        Callable,
-        Generator,
-        Iterable,
-        Iterator,
-        Mapping,
-        Sequence,
-    )
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from pathlib import Path
 
     from .._clock import Clock
     from .._settings import ScraperSettings, Settings
     from .accounts import Account
+    from .engine.health import PlatformState
     from .engine.report import RunReport
     from .limiter import Limiter
     from .platform import Platform
     from .storage.sink import AccountKey, Sink
     from .transport import TransportFactory
-    from .values import Outcome
 
-__all__ = ["ScrapeRun", "Scrapers"]
+__all__ = ["Scrapers"]
 
 _NOBODY: Final[Mapping[str, str]] = {}
-
-
-class ScrapeRun:
-    """A run: iterated over once, with `for` or `async for`, it gives the outcome of each account.
-
-    Whoever stops early leaves nothing under way, and what was fetched is kept. `report` tells what
-    the run did, at any time. `for` starts an event loop of its own, so it raises RuntimeError
-    inside of a running one.
-    """
-
-    def __init__(self, run: Run) -> None:
-        self._run = run
-
-    @property
-    def expected(self) -> Mapping[str, int]:
-        """How many accounts are asked for, by platform; empty before the first outcome."""
-        return self._run.expected
-
-    @property
-    def report(self) -> RunReport:
-        """What the run did, so far or in all."""
-        return self._run.report
-
-    def __aiter__(self) -> AsyncIterator[Outcome]:
-        """Go through the outcomes."""
-        return self._run.outcomes()
-
-    def __iter__(self) -> Iterator[Outcome]:
-        """Go through the outcomes."""
-        _refuse_in_loop("iterate with `async for`")
-        return self._steps()
-
-    def _steps(self) -> Generator[Outcome]:
-        with asyncio.Runner() as runner:
-            outcomes = self._run.outcomes()
-
-            async def step() -> Outcome | None:
-                return await anext(outcomes, None)
-
-            try:
-                while (outcome := runner.run(step())) is not None:
-                    yield outcome
-            finally:
-                runner.run(_end(outcomes))
 
 
 class Scrapers:
@@ -129,6 +80,7 @@ class Scrapers:
         self._lock = threading.Lock()
         self._common: TransportFactory | None = None
         self._health: dict[str, Health] = {}
+        renew_after_fork(self)
 
     @classmethod
     def from_settings(
@@ -194,7 +146,7 @@ class Scrapers:
         """Prepare a run; nothing is asked for before it is iterated over.
 
         Snapshots go to the sink `to`, which the run closes; a text or path is opened with
-        `open_sink`: a database's URL, or a file of `.jsonl` or `.csv`. `platforms` are names;
+        `open_sink` when the iteration begins, which raises as that does. `platforms` are names;
         none: all.
         `core` is `field=value`: those accounts are core ones too, and core ones come first.
         `resume` leaves out accounts of which the sink has a snapshot of this UTC day. `max_wait`
@@ -208,7 +160,7 @@ class Scrapers:
         parts = self._parts(workers)
         if max_wait is not None:
             parts = attrs.evolve(parts, max_wait=max_wait)
-        return ScrapeRun(Run(accounts, parts, wanted, to=_opened(to), resume=resume))
+        return ScrapeRun(Run(accounts, parts, wanted, to=opener(to), resume=resume))
 
     def scrape(
         self,
@@ -222,7 +174,7 @@ class Scrapers:
         max_workers: int | None = None,
     ) -> RunReport:
         """Do a run as `run` describes it, and report. Raises RuntimeError in a running loop."""
-        _refuse_in_loop("await scrape_async()")
+        refuse_in_loop("await scrape_async()")
         return asyncio.run(
             self.scrape_async(
                 accounts,
@@ -261,7 +213,7 @@ class Scrapers:
             async for _ in outcomes:
                 pass
         finally:
-            await _end(outcomes)
+            await end(outcomes)
         return run.report
 
     def plan(
@@ -281,8 +233,9 @@ class Scrapers:
         wanted = self._wanted(platforms, core_only=core_only, core=core)
         now = self._clock.wall()
         ids: Mapping[AccountKey, str] = {}
-        sink = _opened(to)
-        if sink is not None:
+        place = opener(to)
+        if place is not None:
+            sink = place() if callable(place) else place
             try:
                 ids = sink.account_ids()
                 if resume:
@@ -293,7 +246,11 @@ class Scrapers:
 
     def state(self) -> tuple[PlatformState, ...]:
         """Tell how each platform is doing, by name."""
-        return tuple(self._state(setup) for _, setup in sorted(self._setups.items()))
+        now = self._clock.wall()
+        return tuple(
+            state_of(setup, self.health_of(name), self.limiter, now)
+            for name, setup in sorted(self._setups.items())
+        )
 
     def health_of(self, name: str) -> Health:
         """Give what is remembered of a platform."""
@@ -302,6 +259,10 @@ class Scrapers:
             if held is None:
                 held = self._health[name] = Health(self._clock)
             return held
+
+    def after_fork_in_child(self) -> None:
+        """Take a new lock: a thread that is not here any more may have held the old one."""
+        self._lock = threading.Lock()
 
     def _wanted(self, platforms: Sequence[str], *, core_only: bool, core: str | None) -> Wanted:
         for name in platforms:
@@ -345,46 +306,3 @@ class Scrapers:
             if self._common is None:
                 self._common = factory_of(self.settings.transport)
             return self._common
-
-    def _state(self, setup: PlatformSetup) -> PlatformState:
-        platform = setup.platform
-        health = self.health_of(platform.name)
-        now = self._clock.wall()
-        unit = None if platform.budget is None else platform.budget.unit
-        free_in = self.limiter.free_in(platform.name)
-        return PlatformState(
-            name=platform.name,
-            title=platform.title,
-            missing=setup.missing,
-            interval=setup.interval,
-            breaker=health.breaker.report(),
-            next_allowed=now + free_in if free_in > 0 else None,
-            last_good=health.last_good,
-            spent_today=health.percent if unit == PERCENT else health.spent(now),
-            unit=unit,
-            limit=setup.limit,
-            slowest=health.slowest(),
-            newest_failures=health.newest_failures(),
-        )
-
-
-def _opened(to: Sink | str | Path | None) -> Sink | None:
-    if isinstance(to, str | Path):
-        from .storage.opening import open_sink  # noqa: PLC0415 - only who names a place needs it
-
-        return open_sink(to)
-    return to
-
-
-async def _end(outcomes: AsyncIterator[Outcome]) -> None:
-    close = getattr(outcomes, "aclose", None)
-    if close is not None:
-        await close()
-
-
-def _refuse_in_loop(instead: str) -> None:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return
-    raise RuntimeError(f"this would stop the running event loop: {instead}")

@@ -130,14 +130,53 @@ def _wait(
             waiters.pop(key, None)
 
 
+def _get(
+    pool: QueuePool, ledger: Ledger, get: Callable[[QueuePool], ConnectionPoolEntry]
+) -> ConnectionPoolEntry:
+    """Ask for a connection where none may be idle, or the pool has a way of its own.
+
+    SQLAlchemy's method calls itself where another thread was faster; the inner call then notes the
+    checkout, from the begin of the outermost that waited.
+    """
+    begun = ledger.now()
+    if ledger.waiters:
+        begun = ledger.waiters.get(_caller(pool), begun)
+    try:
+        if pool._overflow >= pool._max_overflow > -1:
+            record = _wait(pool, ledger, get, begun)
+        else:
+            record = get(pool)
+    except PoolTimeoutError as exc:
+        _note_gone(ledger, begun, exc)
+        raise
+    try:
+        out = ledger.out
+        key = id(record)
+        taken_at = ledger.now()
+        task = current_task() if pool._is_asyncio else None
+        hold = (taken_at, get_ident(), copy_context(), task)
+        held = out.setdefault(key, hold)
+        if held is not hold:
+            if held[0] >= begun:
+                return record
+            out[key] = hold
+        if ledger.created:
+            begun += ledger.created.pop(key, 0.0)
+        ledger.waits.append(taken_at - begun if taken_at > begun else 0.0)
+        if len(out) > ledger.quiet_to:
+            ledger.crowded(key)
+    except Exception as exc:  # noqa: BLE001 - a named border: the checkout
+        ledger.faults.note("timing a checkout", exc)
+    return record
+
+
 def _caller(pool: QueuePool) -> int:
     return current_caller() if pool._is_asyncio else get_ident()
 
 
 def _made(base: type[QueuePool]) -> type[QueuePool]:  # noqa: C901 - the methods of one class
-    is_asyncio: bool = base._is_asyncio
     # Of what else a class of the host does in its methods nothing may be left out.
-    is_short = _IS_AS_KNOWN and not is_asyncio
+    is_short = _IS_AS_KNOWN and not base._is_asyncio
 
     class Layer(base):  # type: ignore[misc,valid-type] # the class is only known at run time
         # No default: an attribute of the class would be looked up at each reading of the pool's.
@@ -145,24 +184,22 @@ def _made(base: type[QueuePool]) -> type[QueuePool]:  # noqa: C901 - the methods
         _hhs_perf_is_layer = True
 
         # Each checkout runs through this: it is written out in one piece, for a call costs more
-        # than what it would do. SQLAlchemy's method calls itself where another thread was faster;
-        # the inner call then notes the checkout, from the begin of the outermost that waited.
+        # than what it would do.
         def _do_get(self) -> ConnectionPoolEntry:
             try:
                 ledger = self._hhs_perf_ledger
             except AttributeError:  # lifted
                 return base._do_get(self)
-            # To call it as a method of the ledger would be looked up each time.
-            now = ledger.now
             # What the method does first, done here: to call it would cost as much as all the rest.
             if is_short and base._do_get is _GET and not ledger.waiters:
                 try:
-                    record = self._pool.get(False)
+                    record: ConnectionPoolEntry = self._pool.get(False)
                 except Empty:
                     pass
                 else:
                     try:
-                        out = ledger.out
+                        # To call the one like a method would be to look it up each time.
+                        now, out = ledger.now, ledger.out
                         out[id(record)] = (now(), get_ident(), copy_context(), None)
                         ledger.waits.append(0.0)
                         if len(out) > ledger.quiet_to:
@@ -170,40 +207,7 @@ def _made(base: type[QueuePool]) -> type[QueuePool]:  # noqa: C901 - the methods
                     except Exception as exc:  # noqa: BLE001 - a named border: the checkout
                         ledger.faults.note("timing a checkout", exc)
                     return record
-            begun = now()
-            if ledger.waiters:
-                begun = ledger.waiters.get(_caller(self), begun)
-            try:
-                if self._overflow >= self._max_overflow > -1:
-                    record = _wait(self, ledger, base._do_get, begun)
-                else:
-                    record = base._do_get(self)
-            except PoolTimeoutError as exc:
-                _note_gone(ledger, begun, exc)
-                raise
-            try:
-                out = ledger.out
-                key = id(record)
-                taken_at = now()
-                hold = (
-                    taken_at,
-                    get_ident(),
-                    copy_context(),
-                    current_task() if is_asyncio else None,
-                )
-                held = out.setdefault(key, hold)
-                if held is not hold:
-                    if held[0] >= begun:
-                        return record
-                    out[key] = hold
-                if ledger.created:
-                    begun += ledger.created.pop(key, 0.0)
-                ledger.waits.append(taken_at - begun if taken_at > begun else 0.0)
-                if len(out) > ledger.quiet_to:
-                    ledger.crowded(key)
-            except Exception as exc:  # noqa: BLE001 - a named border: the checkout
-                ledger.faults.note("timing a checkout", exc)
-            return record
+            return _get(self, ledger, base._do_get)
 
         def _create_connection(self) -> ConnectionPoolEntry:
             ledger = ledger_of(self)
@@ -234,7 +238,7 @@ def _made(base: type[QueuePool]) -> type[QueuePool]:  # noqa: C901 - the methods
                 ledger.faults.note("timing the return of a connection", exc)
             if is_short and base._do_return_conn is _RETURN:
                 try:
-                    self._pool.put(record, False)
+                    self._pool.put(record, False)  # noqa: FBT003 - as SQLAlchemy calls it
                 except Full:
                     pass
                 else:

@@ -83,7 +83,8 @@ class Seer:
         # Statements of one text may have shapes of several roles: `get()` and a lazy load.
         statement = self.book.get(shape.key) or self.book.add(shape)
         if context.compiled is not None and sql is getattr(context, "statement", None):
-            held = rows_held(shape, context.dialect)
+            columns = len(getattr(context.compiled, "_result_columns", None) or ())
+            held = rows_held(shape, context.dialect, columns)
             context.compiled._hhs_perf = (self.mark, statement, shape, held)  # noqa: SLF001 - a name of ours
         return statement, shape, not is_another(context, sql)
 

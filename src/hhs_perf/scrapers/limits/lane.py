@@ -99,6 +99,7 @@ class Lane:
         """Let nobody start before `until`."""
         with self._lock:
             self._next_at = max(self._next_at, until)
+            self.paused_until = max(self.paused_until, until)
 
     def free_at(self) -> float:
         """When somebody who asks now could start, behind those who wait."""

@@ -66,6 +66,11 @@ class LocalLimiter:
         lane = self._lanes.get(platform)
         return 0.0 if lane is None else max(0.0, lane.free_at() - self._monotonic())
 
+    def paused_for(self, platform: str) -> float:
+        """Seconds for which a pause still holds; 0: there is none."""
+        lane = self._lanes.get(platform)
+        return 0.0 if lane is None else max(0.0, lane.paused_until - self._monotonic())
+
     async def close(self) -> None:
         """Let go of nothing: there are no connections."""
 

@@ -141,6 +141,11 @@ class SharedLimiter:
         lane = self._ears.known(platform)
         return alone if lane is None else max(alone, lane.free_at() - self._now())
 
+    def paused_for(self, platform: str) -> float:
+        """Seconds for which a pause still holds, whoever made it; 0: none is known."""
+        lane = self._ears.known(platform)
+        return 0.0 if lane is None else max(0.0, lane.paused_until() - self._now())
+
     async def close(self) -> None:
         """Close the connections of the running event loop; the last one ends the thread, too."""
         await self._links.close()

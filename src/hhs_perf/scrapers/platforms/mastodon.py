@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MASTODON"]
 
+_HOME: Final = "mastodon.social"
 _KNOWN_HOSTS: Final = words(
     "aus.social fosstodon.org hachyderm.io infosec.exchange journa.host mas.to mastodon.green"
     " mastodon.online mastodon.social mastodon.world masto.ai mstdn.jp mstdn.social"
@@ -49,9 +50,15 @@ def _match(address: Address) -> str | None:
     return _normalise(f"{name}@{home or address.host}") or None
 
 
+def _host_of(target: Target) -> str:
+    return target.handle.partition("@")[2]
+
+
 def _build(targets: tuple[Target, ...], credentials: Credentials) -> Call:
     name, _, home = targets[0].handle.partition("@")
-    return api.look_up(name, credentials, home)
+    # A list may name any server: the token is for the one alone that gave it.
+    is_known = home == credentials.get("host", _HOME)
+    return api.look_up(name, credentials if is_known else {}, home)
 
 
 def _parse(reply: Reply, targets: tuple[Target, ...]) -> dict[Target, Reading | Failure]:
@@ -62,7 +69,7 @@ MASTODON: Final = Platform(
     name="mastodon",
     title="Mastodon",
     aliases=("fediverse",),
-    base_url="https://mastodon.social",
+    base_url=f"https://{_HOME}",
     match=_match,
     normalise=_normalise,
     build=_build,
@@ -70,11 +77,17 @@ MASTODON: Final = Platform(
     rate_signal=standard,
     interval=api.INTERVAL,
     many_hosts=True,
+    host_of=_host_of,
     figures=("followers_count", "following_count", "posts_count"),
     credentials=(
         Credential(
             name="token",
             how="A token from Preferences, Development of an account, where a server wants one.",
+            required=False,
+        ),
+        Credential(
+            name="host",
+            how="The server that the token is of; without it, mastodon.social. No other gets it.",
             required=False,
         ),
     ),

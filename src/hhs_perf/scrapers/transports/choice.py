@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final, Literal
 
 from ..._clock import SystemClock
+from ..._fork import renew_after_fork
 from ...exceptions import ConfigurationError
 from .guard import Guard
 from .tls import make_context
@@ -56,6 +57,7 @@ class _Factory:
         # Guards `_tls`: event loops of several threads may ask at once.
         self._lock = threading.Lock()
         self._tls: ssl.SSLContext | None = None
+        renew_after_fork(self)
 
     def make(self, platform: Platform, options: TransportOptions) -> Transport:
         """Make the transport of one platform."""
@@ -72,3 +74,7 @@ class _Factory:
 
         core = core_of(self._name)
         return HttpcoreTransport(core, platform.base_url, options, tls, self._guard, wall)
+
+    def after_fork_in_child(self) -> None:
+        """Take a new lock: a thread that is not here any more may have held the old one."""
+        self._lock = threading.Lock()
