@@ -205,7 +205,8 @@ class CacheSettings:
         "HHS_PERF_STATE_DIR",
         as_path,
         None,
-        "folder for what is kept from one run to the next; unset: nothing is written to disk",
+        "folder for what is kept from one run to the next; unset: only snapshots that no storage"
+        " takes are written, to the current folder",
     )
 
 

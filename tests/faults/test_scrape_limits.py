@@ -277,15 +277,26 @@ async def test_what_no_limiter_says_is_logged_once_and_left(
 
 
 def test_one_loop_after_another(valkey_url: str, namespace: str) -> None:
-    """Loops that were closed without a word leave nothing behind that disturbs the next."""
+    """Each keeps its distance from the one before, and what belonged to that one is let go of."""
     limiter = SharedLimiter(valkey_url, SystemClock(), namespace=namespace)
+    starts: list[float] = []
+    held: list[int] = []
 
     async def use() -> None:
-        await limiter.acquire("x", 0.01)
+        for _ in range(2):
+            await limiter.acquire("x", 0.2)
+            starts.append(time.perf_counter())
+        held.append(len(limiter._links))
         await limiter.close()
 
     for _ in range(3):
         asyncio.run(use())
+    assert held == [1, 1, 1]
+    assert len(limiter._links) == 0
+    assert min(gaps(starts)) > 0.18
+    assert starts[-1] - starts[0] < 2.0
+    assert limiter.report.state == "closed"
+    wait_until(lambda: not limiter.is_listening, "the end of the thread")
 
 
 FORKS = """

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from kombu.exceptions import OperationalError
 
 from hhs_perf import Monitor
 from hhs_perf.adapters._celery_report import GatheredRun
@@ -186,10 +187,53 @@ def test_the_budget_is_that_of_all_runs_of_the_day(
 def test_a_run_that_is_dealt_twice_costs_its_budget_once(
     host: Callable[..., Host], server: FakeServer
 ) -> None:
-    held = host({"HHS_PERF_X_BUDGET": "0.05"})
+    budget = {"HHS_PERF_X_BUDGET": "0.05"}
+    held = host(budget)
     held.deal("one", accounts("X", 4))
     held.deal("one", accounts("X", 4))
-    assert [len(each["rows"]) for each in held.sent] == [4, 4]
+    assert [len(each["rows"]) for each in held.sent] == [4]
+    assert host(budget).run("two", [Account(platform="X", handle="b")]).succeeded == 1
+
+
+def refusing(held: Host, *, after: int, keeps: bool) -> list[dict[str, Any]]:
+    """Have a host's broker refuse one message, after it kept it or not; gives what it holds."""
+    stored, left = [], [after]
+
+    def apply_async(**sent: Any) -> None:
+        left[0] -= 1
+        if left[0] != -1 or keeps:
+            stored.append(sent["kwargs"])
+        if left[0] == -1:
+            raise OperationalError("connection refused")
+
+    held.work._app.tasks["hhs_perf.scrape_chunk"].apply_async = apply_async
+    return stored
+
+
+@pytest.mark.parametrize("keeps", [False, True], ids=["lost", "kept"])
+def test_a_broker_that_goes_while_accounts_are_dealt_loses_none_and_asks_for_none_twice(
+    host: Callable[..., Host], server: FakeServer, tmp_path: Path, *, keeps: bool
+) -> None:
+    """Also where a message was kept, and only the word of it was lost, so that it is sent twice."""
+    listed = accounts("Instagram", 12)
+    held = host(chunk_size=3)
+    stored = refusing(held, after=2, keeps=keeps)
+    with pytest.raises(Again) as again:
+        held.deal("one", listed)
+    assert 15 <= again.value.countdown <= 30
+    # Some of it is done before the dealing goes on, which would now list other accounts.
+    for message in stored[:2]:
+        assert held.fetch(**message) is None
+    held.deal("one", listed, resume=True)
+    assert sorted({each["number"] for each in stored}) == [0, 1, 2, 3]
+    assert len(stored) == (5 if keeps else 4)
+    for message in stored[2:]:
+        assert held.fetch(**message) is None
+    found = read_run(held.monitor, "one")
+    assert (found.chunks, found.succeeded, found.requests) == (4, 12, 12)
+    assert found.is_complete
+    assert len(server.arrivals) == 12
+    assert kept(tmp_path) == sorted((f"a{n}", 1) for n in range(12))
 
 
 def test_what_a_platform_refuses_for_now_is_sent_again_for_later(

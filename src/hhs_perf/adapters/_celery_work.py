@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
-from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import attrs
 import msgspec
-from celery.exceptions import Reject
 from kombu.exceptions import OperationalError
 
 from ..exceptions import ConfigurationError, StorageError
@@ -20,6 +18,7 @@ from ._celery_board import Board
 from ._celery_chunk import Fetched, Part, fetch
 from ._celery_dealing import account_of, deal
 from ._celery_report import ChunkReport, Missed, report_of
+from ._celery_retry import Task, backoff, sent_again
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -34,21 +33,8 @@ __all__ = ["CHUNK", "Options", "Task", "Work"]
 
 CHUNK: Final = "hhs_perf.scrape_chunk"
 _LOG: Final = logging.getLogger("hhs_perf.scrapers")
-_FIRST_BACKOFF: Final = 30.0
-# Kombu keeps a message with a countdown unacknowledged: well below its visibility time-out.
-_LONGEST_COUNTDOWN: Final = 1800.0
 _MOST_TRIES: Final = 8
 _TRIES_AT_FAULTS: Final = 3
-
-
-class Task(Protocol):
-    """A task of Celery, bound to the message that it runs for."""
-
-    request: Any
-
-    def retry(self, **options: Any) -> BaseException:
-        """Send the message again, and give what is to be raised."""
-        ...
 
 
 @attrs.frozen(kw_only=True)
@@ -161,13 +147,13 @@ class Work:
             except Exception as exc:  # noqa: BLE001 - a named border: accounts are not lost by it
                 self._monitor.note_fault("fetching the accounts of a task", exc)
                 if tries < (_MOST_TRIES if isinstance(exc, StorageError) else _TRIES_AT_FAULTS):
-                    self._again(task, exc, _backoff(tries), rows, tries, report, resume=True)
+                    self._again(task, exc, backoff(tries), rows, tries, report, resume=True)
                 self._tell(task, run, number, report.plus(_lost(rows, type(exc).__name__)), tries)
                 return
             rest = fetched.rest(tries)
             report = report.plus(report_of(fetched.report, fetched.settled(tries)))
             if rest:
-                countdown = max(fetched.wait(tries), 0.0) or _backoff(tries)
+                countdown = max(fetched.wait(tries), 0.0) or backoff(tries)
                 self._again(
                     task, None, countdown, rest, tries, report, resume=fetched.was_cut_short
                 )
@@ -179,7 +165,7 @@ class Work:
         except self._board.errors as exc:
             if tries >= _MOST_TRIES:
                 raise
-            self._again(task, exc, _backoff(tries), [], tries, report, resume=False)
+            self._again(task, exc, backoff(tries), [], tries, report, resume=False)
         if is_last:
             self._tell_end(run)
 
@@ -243,7 +229,7 @@ class Work:
         tries = int(task.request.retries)
         if tries >= _MOST_TRIES:
             raise error
-        raise _retried(task, exc=error, countdown=_backoff(tries))
+        raise sent_again(task, exc=error, countdown=backoff(tries))
 
     def _again(
         self,
@@ -264,8 +250,7 @@ class Work:
             "resume": resume,
             "before": msgspec.to_builtins(report),
         }
-        countdown = min(countdown, _LONGEST_COUNTDOWN)
-        raise _retried(task, exc=error, kwargs=kwargs, countdown=countdown)
+        raise sent_again(task, exc=error, kwargs=kwargs, countdown=countdown)
 
     def _tell_end(self, run: str) -> None:
         try:
@@ -285,14 +270,6 @@ class Work:
             )
 
 
-def _retried(task: Task, **options: Any) -> BaseException:
-    try:
-        return task.retry(**options)
-    except Reject as exc:
-        # Celery throws away what it cannot send again. The broker still has it, and keeps it.
-        return Reject(exc.reason, requeue=True)
-
-
 def _lost(rows: list[dict[str, Any]], why: str) -> ChunkReport:
     """Tell of accounts that nothing can be said of."""
     missed = tuple(
@@ -300,9 +277,3 @@ def _lost(rows: list[dict[str, Any]], why: str) -> ChunkReport:
         for row in rows
     )
     return ChunkReport(lost=len(rows), missed=missed)
-
-
-def _backoff(tries: int) -> float:
-    """Full jitter over the upper half: later, but never all at once."""
-    longest: float = _FIRST_BACKOFF * 2**tries
-    return random.uniform(longest / 2, longest)  # noqa: S311 - jitter

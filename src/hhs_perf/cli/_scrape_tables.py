@@ -81,9 +81,10 @@ def plan_lines(plan: RunPlan) -> Iterator[Text]:
         f"{figure_text(plan.seconds, 's')} at least. Nobody was asked."
     )
     for each in plan.platforms:
-        if each.cost is not None and each.limit is not None and each.cost > each.limit:
+        if not each.is_within_budget:
             yield cell(
-                f"{each.title}: the cost is above the day's budget; the run would end there.",
+                f"{each.title}: the cost is above what is left of the day's budget;"
+                " the run would end there.",
                 "yellow",
             )
 

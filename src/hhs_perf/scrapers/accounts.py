@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from typing import Final
+
 import attrs
 
 __all__ = ["Account"]
+
+_LOGIN: Final = re.compile(r"//[^/?#\s]*@")
 
 
 @attrs.frozen(kw_only=True)
@@ -30,5 +35,7 @@ class Account:
 
     @property
     def name(self) -> str:
-        """How messages call it."""
-        return self.url or f"{self.platform} {self.handle}"
+        """How messages call it: a login in the address is left out."""
+        if self.url is None:
+            return f"{self.platform} {self.handle}"
+        return _LOGIN.sub("//********@", self.url)

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Located", "address_of", "locate"]
 
-_NO_MATCH: Final = (ValueError, TypeError, LookupError, AttributeError)
 _LONGEST: Final = 2000
 _LONGEST_HANDLE: Final = 200
 _FRONTS: Final = ("www.", "m.", "mobile.", "mbasic.", "web.")
@@ -56,7 +55,7 @@ def locate(account: Account, platforms: Iterable[Platform]) -> Located:
             handle = platform.match(address)
         except ValueError as exc:
             return Located(platform=platform, target=None, problem=str(exc))
-        except _NO_MATCH:  # `address.path[0]` of an address without a path, say
+        except Exception:  # noqa: BLE001 - a plugin's function: `path[0]` where there is no path, say
             handle = None
         if handle is not None:
             return _as(platform, account, handle, address.host)
@@ -116,9 +115,9 @@ def _by_handle(account: Account, named: list[Platform]) -> Located:
 def _as(platform: Platform, account: Account, handle: str, host: str | None) -> Located:
     try:
         handle = platform.normalise(handle)
-    except _NO_MATCH:
+    except Exception:  # noqa: BLE001 - likewise
         handle = ""
-    if not handle or len(handle) > _LONGEST_HANDLE:
+    if not isinstance(handle, str) or not handle or len(handle) > _LONGEST_HANDLE:
         return Located(platform=platform, target=None, problem="no handle in the address")
     target = Target(account=account, handle=handle, account_id=account.account_id, host=host)
     return Located(platform=platform, target=target)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .engine.run import Observer
+from .engine.parts import Observer
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -63,6 +63,8 @@ class Target:
     account_id: str | None = None
     host: str | None = None
     """The host of the address; only platforms of many hosts look at it."""
+    is_remembered: bool = False
+    """Whether `account_id` is what an earlier run found out: it may be out of date."""
 
 
 @attrs.frozen(kw_only=True)

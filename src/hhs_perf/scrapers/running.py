@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .storage.sink import Sink
     from .values import Outcome
 
-__all__ = ["ScrapeRun", "end", "opener", "refuse_in_loop"]
+__all__ = ["ScrapeRun", "opener", "refuse_in_loop", "report_of"]
 
 _MOST_AHEAD: Final = 1000
 _RETURNED_AT_ONCE: Final = 100
@@ -81,8 +81,18 @@ def opener(to: Sink | str | Path | None) -> Sink | Callable[[], Sink] | None:
     return to
 
 
-async def end(outcomes: AsyncIterator[Outcome]) -> None:
-    """Have a run wind up, of which no more outcomes are wanted."""
+async def report_of(run: ScrapeRun) -> RunReport:
+    """Do a run to its end, or until this is cancelled, and report."""
+    outcomes = aiter(run)
+    try:
+        async for _ in outcomes:
+            pass
+    finally:
+        await _close(outcomes)
+    return run.report
+
+
+async def _close(outcomes: AsyncIterator[Outcome]) -> None:
     close = getattr(outcomes, "aclose", None)
     if close is not None:
         await close()
@@ -162,8 +172,9 @@ class _Threaded:
         """
         if self._ended is not None:
             return None
-        self._is_over.set()
-        self._tell(self._wind_up)
+        if not self._is_over.is_set():
+            self._is_over.set()
+            self._tell(self._wind_up)
         if threading.get_ident() != self._taker:
             return None
         while self._thread.is_alive():
@@ -205,8 +216,8 @@ class _Threaded:
     async def _hand_over(self) -> None:
         self._task = asyncio.current_task()
         self._loop = asyncio.get_running_loop()
-        if self._is_over.is_set():
-            return
+        if self._is_over.is_set():  # before there was a loop to tell of it
+            self._wind_up()
         outcomes = self._run.outcomes()
         try:
             async for outcome in outcomes:
@@ -216,7 +227,7 @@ class _Threaded:
                 await self._room.acquire()
                 self._handed.put(outcome)
         finally:
-            await end(outcomes)
+            await _close(outcomes)
 
     def _make_room(self) -> None:
         for _ in range(_RETURNED_AT_ONCE):
@@ -230,3 +241,4 @@ class _Threaded:
             self._room.release()
         elif self._task is not None:
             self._task.cancel()
+            self._task = None

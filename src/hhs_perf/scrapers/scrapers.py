@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import attrs
 
@@ -12,12 +12,13 @@ from .._faults import Faults
 from .._fork import renew_after_fork
 from ..exceptions import UnknownPlatformError
 from .engine.health import Health
+from .engine.parts import Observer, RunParts
 from .engine.plan import RunPlan, plan
-from .engine.run import Observer, Run, RunParts
+from .engine.run import Run
 from .engine.selection import Selector, Wanted, day_of
 from .engine.setup import PlatformSetup, configure
 from .limits.local import LocalLimiter
-from .running import ScrapeRun, end, opener, refuse_in_loop
+from .running import ScrapeRun, opener, refuse_in_loop, report_of
 from .states import state_of
 from .transport import TransportOptions
 
@@ -37,8 +38,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Scrapers"]
 
-_NOBODY: Final[Mapping[str, str]] = {}
-
 
 class Scrapers:
     """Asks platforms for the public figures of accounts. Any thread may use it.
@@ -53,7 +52,7 @@ class Scrapers:
         *,
         platforms: Iterable[Platform],
         clock: Clock,
-        variables: Mapping[str, str] = _NOBODY,
+        variables: Mapping[str, str] | None = None,
         limiter: Limiter | None = None,
         observer: Observer | None = None,
         client_of: Callable[[Platform, ScraperSettings], TransportFactory | None] | None = None,
@@ -69,15 +68,14 @@ class Scrapers:
         """
         self.settings = settings
         self.limiter: Limiter = limiter or LocalLimiter(clock)
-        self._setups: dict[str, PlatformSetup] = configure(platforms, settings, variables)
+        self._setups: dict[str, PlatformSetup] = configure(platforms, settings, variables or {})
         self._clock = clock
         self._observer = observer or Observer()
         self._client_of = client_of
         self._transport = transport
         self._faults = faults or Faults("hhs_perf.scrapers")
         self._spill_in = spill_in
-        # Guards the making of what is remembered of each platform, and of `_common`.
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # guards the making of `_common` and `_health`
         self._common: TransportFactory | None = None
         self._health: dict[str, Health] = {}
         renew_after_fork(self)
@@ -97,7 +95,7 @@ class Scrapers:
 
         Raises ConfigurationError as the class does, and where the extra `redis` is missing.
         """
-        limiter: Limiter | None = None
+        limiter = None
         if settings.redis.url is not None:
             from .limits.shared import SharedLimiter  # noqa: PLC0415 - redis-py is optional
 
@@ -126,10 +124,10 @@ class Scrapers:
 
     def platform(self, name: str) -> Platform:
         """Find a platform by its name, title or alias. Raises UnknownPlatformError."""
-        for each in self.platforms:
-            if each.answers_to(name):
-                return each
-        raise UnknownPlatformError(name, self._setups)
+        found = next((each for each in self.platforms if each.answers_to(name)), None)
+        if found is None:
+            raise UnknownPlatformError(name, self._setups)
+        return found
 
     def run(
         self,
@@ -157,9 +155,7 @@ class Scrapers:
         workers = self.settings.max_workers if max_workers is None else max_workers
         if workers < 1:
             raise ValueError(f"max_workers must be at least 1, got {workers}")
-        parts = self._parts(workers)
-        if max_wait is not None:
-            parts = attrs.evolve(parts, max_wait=max_wait)
+        parts = self._parts(workers, self.settings.max_wait if max_wait is None else max_wait)
         return ScrapeRun(Run(accounts, parts, wanted, to=opener(to), resume=resume))
 
     def scrape(
@@ -208,13 +204,7 @@ class Scrapers:
             resume=resume,
             max_workers=max_workers,
         )
-        outcomes = aiter(run)
-        try:
-            async for _ in outcomes:
-                pass
-        finally:
-            await end(outcomes)
-        return run.report
+        return await report_of(run)
 
     def plan(
         self,
@@ -234,31 +224,32 @@ class Scrapers:
         now = self._clock.wall()
         ids: Mapping[AccountKey, str] = {}
         place = opener(to)
-        if place is not None:
-            sink = place() if callable(place) else place
+        if (sink := place() if callable(place) else place) is not None:
             try:
                 ids = sink.account_ids()
                 if resume:
                     wanted = attrs.evolve(wanted, done=sink.done_on(day_of(now)))
             finally:
                 sink.close()
-        return plan(Selector(self._setups, wanted, ids=ids, now=now).take(accounts))
+        selector = Selector(self._setups, wanted, ids=ids, now=now).take(accounts)
+        return plan(selector, lambda setup: self._left_of(setup, now))
+
+    def _left_of(self, setup: PlatformSetup, now: float) -> float | None:
+        health = self.health_of(setup.platform.name)
+        return None if setup.limit is None else health.left(now, setup.limit)
 
     def state(self) -> tuple[PlatformState, ...]:
         """Tell how each platform is doing, by name."""
-        now = self._clock.wall()
-        return tuple(
-            state_of(setup, self.health_of(name), self.limiter, now)
-            for name, setup in sorted(self._setups.items())
-        )
+        now, limiter, health_of = self._clock.wall(), self.limiter, self.health_of
+        setups = sorted(self._setups.items())
+        return tuple(state_of(each, health_of(name), limiter, now) for name, each in setups)
 
     def health_of(self, name: str) -> Health:
         """Give what is remembered of a platform."""
         with self._lock:
-            held = self._health.get(name)
-            if held is None:
-                held = self._health[name] = Health(self._clock)
-            return held
+            if name not in self._health:
+                self._health[name] = Health(self._clock)
+            return self._health[name]
 
     def after_fork_in_child(self) -> None:
         """Take a new lock: a thread that is not here any more may have held the old one."""
@@ -269,7 +260,7 @@ class Scrapers:
             self.platform(name)
         return Wanted(platforms=tuple(platforms), core_only=core_only, core=core)
 
-    def _parts(self, workers: int) -> RunParts:
+    def _parts(self, workers: int, max_wait: float) -> RunParts:
         held = self.settings
         return RunParts(
             setups=self._setups,
@@ -289,14 +280,14 @@ class Scrapers:
             on_fault=self._faults.note,
             max_workers=workers,
             attempts=held.attempts,
-            max_wait=held.max_wait,
+            max_wait=max_wait,
             spill_in=self._spill_in,
         )
 
     def _transport_of(self, platform: Platform) -> TransportFactory:
-        if self._transport is not None:
-            return self._transport
-        found = None if self._client_of is None else self._client_of(platform, self.settings)
+        found = self._transport
+        if found is None and self._client_of is not None:
+            found = self._client_of(platform, self.settings)
         if found is not None:
             return found
         from .transports import factory_of  # noqa: PLC0415 - only who scrapes needs an HTTP library

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import URL, Engine
 
     from .._clock import Clock
+    from .engine.parts import Observer
     from .engine.report import RunReport
-    from .engine.run import Observer
     from .platform import Platform
     from .storage.sink import Sink
     from .testing.world import FakeWorld

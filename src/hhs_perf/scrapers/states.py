@@ -18,13 +18,13 @@ def state_of(setup: PlatformSetup, health: Health, limiter: Limiter, now: float)
     """Tell how a platform is doing at `now`, a Unix time in seconds."""
     platform = setup.platform
     unit = None if platform.budget is None else platform.budget.unit
-    free_in = limiter.free_in(platform.name)
+    free_in = max(map(limiter.free_in, health.keys() or (platform.name,)))
     return PlatformState(
         name=platform.name,
         title=platform.title,
         missing=setup.missing,
         interval=setup.interval,
-        breaker=health.breaker.report(),
+        breaker=health.worst(platform.name),
         next_allowed=now + free_in if free_in > 0 else None,
         last_good=health.last_good,
         spent_today=health.percent if unit == PERCENT else health.spent(now),

@@ -84,7 +84,8 @@ class Figure:
     def __attrs_post_init__(self) -> None:
         if (self.value is None) is not (self.status in ("hidden", "absent")):
             raise ValueError(f"a figure that is {self.status} cannot be {self.value!r}")
-        if self.value is not None and not 0 <= self.value <= _LARGEST:
+        is_count = type(self.value) is int and 0 <= self.value <= _LARGEST
+        if self.value is not None and not is_count:
             raise ValueError(f"a figure is a count of 0 to 2**63 - 1, not {self.value!r}")
         if (self.status == "rounded") is (self.granularity is None):
             raise ValueError("a rounded figure has a granularity, and no other has one")
@@ -145,6 +146,10 @@ class Failure:
     kind: FailureKind
     detail: str
     wait: float | None = None
+
+    def __attrs_post_init__(self) -> None:
+        if self.kind not in FAILURE_KINDS:
+            raise ValueError(f"no kind of failure: {self.kind!r}")
 
     def error(self, platform: str, handle: str) -> ScrapeError:
         """Make the error that says the same."""

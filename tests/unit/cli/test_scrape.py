@@ -119,7 +119,7 @@ def test_a_budget_that_is_too_small_is_told_beforehand(
     monkeypatch.setenv("HHS_PERF_X_TOKEN", "geheim")
     monkeypatch.setenv("HHS_PERF_X_BUDGET", "0.01")
     assert main(["scrape", accounts, "--dry-run"]) == 0
-    assert "above the day's budget" in capsys.readouterr().out
+    assert "above what is left of the day's budget" in capsys.readouterr().out
 
 
 def test_a_dry_run_writes_nothing(

@@ -194,7 +194,7 @@ def test_equal_data_is_not_sent_twice(rig: Rig) -> None:
     etag = dict(asked.ask().headers)["ETag"]
     assert asked.ask(if_none_match=etag).status == 304
     for _ in range(5):
-        rig.monitor.scrapers.health_of("alpha").breaker.failed(OSError("away"))
+        rig.monitor.scrapers.health_of("alpha").breaker("alpha").failed(OSError("away"))
     assert asked.ask(if_none_match=etag).status == 200
 
 

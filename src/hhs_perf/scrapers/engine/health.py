@@ -27,6 +27,7 @@ _FAILURES_TO_OPEN: Final = 5
 _PROBE_AFTER: Final = 5.0
 _PROBE_AT_MOST: Final = 60.0
 _DAY: Final = 86_400
+_BADNESS: Final = ("closed", "half_open", "open")
 
 
 @attrs.frozen(kw_only=True)
@@ -73,18 +74,14 @@ class Health:
     """Whether a platform answers, what it cost today, and what last went wrong with it."""
 
     def __init__(self, clock: Clock) -> None:
-        self.breaker = Breaker(
-            clock,
-            failures=_FAILURES_TO_OPEN,
-            probe_after=_PROBE_AFTER,
-            probe_at_most=_PROBE_AT_MOST,
-        )
+        self._clock = clock
         # Guards all below; runs can go on in several threads.
         self._lock = threading.Lock()
         self._day = 0
         self._spent = 0.0
         self._promised = 0.0
         self._paid: set[str] = set()
+        self._breakers: dict[str, Breaker] = {}
         self.last_good: float | None = None
         self.percent: float | None = None
         """How much of its allowance the platform last said is used up."""
@@ -95,6 +92,32 @@ class Health:
     def after_fork_in_child(self) -> None:
         """Take a new lock: a thread that the child does not have may have held the old one."""
         self._lock = threading.Lock()
+        self._promised = 0.0  # by requests of the parent
+
+    def breaker(self, key: str) -> Breaker:
+        """Give the breaker of the platform, or of one of its hosts."""
+        with self._lock:
+            held = self._breakers.get(key)
+            if held is None:
+                held = self._breakers[key] = Breaker(
+                    self._clock,
+                    failures=_FAILURES_TO_OPEN,
+                    probe_after=_PROBE_AFTER,
+                    probe_at_most=_PROBE_AT_MOST,
+                )
+            return held
+
+    def worst(self, name: str) -> BreakerReport:
+        """Tell of the breaker that is worst off, of all hosts."""
+        with self._lock:
+            held = tuple(self._breakers.values())
+        reports = [each.report() for each in held] or [self.breaker(name).report()]
+        return max(reports, key=lambda each: _BADNESS.index(each.state))
+
+    def keys(self) -> tuple[str, ...]:
+        """Name what limits went by so far."""
+        with self._lock:
+            return tuple(self._breakers)
 
     def begin(self) -> None:
         """Forget which accounts were slow, and what share was used up: a run begins."""
@@ -107,15 +130,17 @@ class Health:
         handle = outcome.handle or ""
         failure = outcome.failure
         with self._lock:
-            if failure is None:
+            if outcome.snapshot is not None:
                 self.last_good = outcome.at
-            elif outcome.attempts:
+            elif failure is not None and outcome.attempts:
                 self._failures.append(
                     FailureSeen(
                         at=outcome.at, handle=handle, kind=failure.kind, detail=failure.detail
                     )
                 )
             slowest = self._slowest
+            if not outcome.attempts:
+                return
             if len(slowest) < _MOST_SLOW or outcome.seconds > slowest[-1].seconds:
                 slow = SlowAccount(handle=handle, url=outcome.account.url, seconds=outcome.seconds)
                 slowest.append(slow)
@@ -134,6 +159,12 @@ class Health:
             self._turn(now)
             spent = self._spent if self.percent is None else self.percent
             return limit - spent - self._promised
+
+    def is_paid(self, now: float, handle: str) -> bool:
+        """Tell whether an account costs nothing more today."""
+        with self._lock:
+            self._turn(now)
+            return handle in self._paid
 
     def promise(self, amount: float) -> None:
         """Note what a request may cost that is about to be sent; take it back with a minus."""

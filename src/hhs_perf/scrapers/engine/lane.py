@@ -58,7 +58,7 @@ _NOTHING = Spent(0, 0.0, 0.0)
 
 
 class Lane:
-    """Hands out the jobs of a platform: repeated ones when they are due, core accounts first.
+    """Hands out the jobs of a platform, or of a host of it: those due again, core accounts first.
 
     A batch is filled up with the accounts that come next; it waits for those that are still being
     resolved, so that as few requests as possible are sent. Used in one event loop.
@@ -67,7 +67,9 @@ class Lane:
     def __init__(self, selected: Selected, health: Health) -> None:
         self.setup = selected.setup
         self.platform = selected.setup.platform
+        self.key = selected.key
         self.health = health
+        self.breaker = health.breaker(selected.key)
         self.transport: Transport | None = None
         self.stopped: Failure | None = None
         """Why nobody is asked any more."""
@@ -91,6 +93,16 @@ class Lane:
             unknown = resolve is not None and resolve.needs(target)
             (self._unknown if unknown else self._ready).append(target)
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether all that is left is under way."""
+        return not (self._again or self._unknown or self._ready)
+
+    @property
+    def can_resolve(self) -> bool:
+        """Whether the platform can be asked who an account is."""
+        return self.platform.resolve is not None
+
     def take(self, now: float) -> Job | None:
         """Take the next job; None where all that is left is under way or not due yet."""
         for job in self._again:
@@ -111,8 +123,10 @@ class Lane:
 
     def stop(self, failure: Failure) -> None:
         """Ask nobody any more; whoever waits for the limit need not."""
+        if self.stopped is not None:
+            return
         self.stopped = failure
-        if self.limit_wait is not None:
+        if self.limit_wait is not None and not self.limit_wait.expired():
             self.limit_wait.reschedule(0.0)
         self.wake.set()
 
@@ -133,8 +147,14 @@ class Lane:
     def resolved(self, job: Job, target: Target, reading: Reading) -> None:
         """Ask for the figures of a target, now that it is known who it is."""
         known = attrs.evolve(target, account_id=reading.account_id)
-        self._spent[known] = Spent(job.attempts, job.seconds, job.waited)
+        self._spent[known] = self._spent_with(job, target)
         self._ready.append(known)
+
+    def forget(self, job: Job, target: Target) -> None:
+        """Find out anew who an account is, since the id that an earlier run found is of nobody."""
+        anew = attrs.evolve(target, account_id=None, is_remembered=False)
+        self._spent[anew] = self._spent_with(job, target)
+        self._unknown.append(anew)
 
     def answered(self, job: Job) -> None:
         """Note that nothing more comes of a job that resolves."""
@@ -145,6 +165,14 @@ class Lane:
     def spent_on(self, target: Target) -> Spent:
         """Give what resolving a target took."""
         return self._spent.pop(target, _NOTHING) if self._spent else _NOTHING
+
+    def _spent_with(self, job: Job, target: Target) -> Spent:
+        before = self.spent_on(target)
+        return Spent(
+            before.attempts + job.attempts,
+            before.seconds + job.seconds,
+            before.waited + job.waited,
+        )
 
     def next_due(self) -> float | None:
         """Give the moment when the next repeated job is due; None where there is none."""

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import attrs
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ..values import Outcome
     from .selection import Selected, Selector
+    from .setup import PlatformSetup
 
 __all__ = ["PlatformPlan", "RunPlan", "plan"]
+
+_ROUNDING: Final = 1e-9
 
 
 @attrs.frozen(kw_only=True)
@@ -30,6 +35,8 @@ class PlatformPlan:
     unit: str | None
     limit: float | None
     """The most that a UTC day may cost."""
+    is_within_budget: bool
+    """Whether what is left of today's budget pays for all of it; else some will be skipped."""
 
 
 @attrs.frozen(kw_only=True)
@@ -50,15 +57,41 @@ class RunPlan:
         return max((each.seconds for each in self.platforms), default=0.0)
 
 
-def plan(selector: Selector) -> RunPlan:
-    """Work out what a selection leads to."""
-    rows = (_of(each) for _, each in sorted(selector.selected.items()))
+def plan(selector: Selector, left_of: Callable[[PlatformSetup], float | None]) -> RunPlan:
+    """Work out what a selection leads to; `left_of` tells what today's budget still has."""
+    by_platform: dict[str, list[Selected]] = {}
+    for selected in selector.selected.values():
+        by_platform.setdefault(selected.setup.platform.name, []).append(selected)
+    rows = (_of(lanes, left_of(lanes[0].setup)) for _, lanes in sorted(by_platform.items()))
     return RunPlan(platforms=tuple(rows), skipped=tuple(selector.skipped))
 
 
-def _of(selected: Selected) -> PlatformPlan:
-    setup, platform = selected.setup, selected.setup.platform
-    count = fetched = len(selected)
+def _of(lanes: list[Selected], left: float | None) -> PlatformPlan:
+    setup = lanes[0].setup
+    platform = setup.platform
+    accounts = sum(map(len, lanes))
+    requests = [_requests(each) for each in lanes]
+    budget = platform.budget
+    cost = None
+    if budget is not None:
+        cost = accounts * budget.per_account + sum(requests) * budget.per_request
+    return PlatformPlan(
+        platform=platform.name,
+        title=platform.title,
+        accounts=accounts,
+        core=sum(len(each.core) for each in lanes),
+        requests=sum(requests),
+        seconds=max(0, max(requests) - 1) * setup.interval,
+        cost=cost,
+        unit=None if budget is None else budget.unit,
+        limit=setup.limit,
+        is_within_budget=cost is None or left is None or cost <= left + _ROUNDING,
+    )
+
+
+def _requests(selected: Selected) -> int:
+    platform = selected.setup.platform
+    fetched = len(selected)
     requests = 0
     if platform.resolve is not None:
         needs = platform.resolve.needs
@@ -66,19 +99,4 @@ def _of(selected: Selected) -> PlatformPlan:
         requests += -(-unknown // platform.resolve.batch_size)
         if platform.resolve.gives_figures:
             fetched -= unknown
-    requests += -(-fetched // platform.batch_size)
-    budget = platform.budget
-    cost = None
-    if budget is not None:
-        cost = count * budget.per_account + requests * budget.per_request
-    return PlatformPlan(
-        platform=platform.name,
-        title=platform.title,
-        accounts=count,
-        core=len(selected.core),
-        requests=requests,
-        seconds=max(0, requests - 1) * setup.interval,
-        cost=cost,
-        unit=None if budget is None else budget.unit,
-        limit=setup.limit,
-    )
+    return requests + -(-fetched // platform.batch_size)

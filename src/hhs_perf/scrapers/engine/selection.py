@@ -61,9 +61,11 @@ class Wanted:
 
 @attrs.define(kw_only=True, eq=False)
 class Selected:
-    """The targets of one platform, core accounts apart."""
+    """The targets of one platform, or of one of its hosts; core accounts apart."""
 
     setup: PlatformSetup
+    key: str
+    """What limits and breakers go by: the platform's name, and the host where it has many."""
     core: list[Target] = attrs.field(factory=list)
     rest: list[Target] = attrs.field(factory=list)
 
@@ -73,7 +75,7 @@ class Selected:
 
 
 class Selector:
-    """Sorts accounts by platform, one after the other; `skipped` says what became of the others."""
+    """Sorts accounts by platform and host; `skipped` says what became of the others."""
 
     def __init__(
         self,
@@ -148,13 +150,16 @@ class Selector:
         return why
 
     def _add(self, platform: Platform, target: Target) -> None:
-        known = target.account_id or self._ids.get((platform.name, target.handle))
-        if known != target.account_id:
-            target = attrs.evolve(target, account_id=known)
-        selected = self.selected.get(platform.name)
+        known = self._ids.get((platform.name, target.handle))
+        if target.account_id is None and known is not None:
+            target = attrs.evolve(target, account_id=known, is_remembered=True)
+        key = platform.name
+        if platform.many_hosts:
+            key = f"{key}@{platform.host_of(target) or ''}"
+        selected = self.selected.get(key)
         if selected is None:
             setup = self._setups[platform.name]
-            selected = self.selected[platform.name] = Selected(setup=setup)
+            selected = self.selected[key] = Selected(setup=setup, key=key)
         (selected.core if target.account.is_core else selected.rest).append(target)
 
 

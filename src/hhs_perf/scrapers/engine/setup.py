@@ -60,15 +60,16 @@ def configure(
             if (value := variables.get(each.variable(platform.name)))
         }
         pace = _number(variables, f"{prefix}INTERVAL", problems)
-        budget = platform.budget
+        limit = _number(variables, f"{prefix}BUDGET", problems)
+        if limit is None and platform.budget is not None:
+            limit = platform.budget.limit
         own = settings.interval if platform.interval is None else platform.interval
         setups[platform.name] = PlatformSetup(
             platform=_led_to(platform, url) if url else platform,
             interval=own if pace is None else pace,
             credentials=credentials,
             missing=platform.missing(credentials),
-            limit=_number(variables, f"{prefix}BUDGET", problems)
-            or (budget.limit if budget is not None else None),
+            limit=limit,
         )
     if problems:
         raise ConfigurationError(problems)

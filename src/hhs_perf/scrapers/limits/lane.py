@@ -56,7 +56,7 @@ class Lane:
     def __init__(self) -> None:
         # Guards everything below; reentrant, as finalizers of tasks leave the queue, too.
         self._lock = threading.RLock()
-        self._next_at = float("-inf")
+        self._next_at = self.paused_until = float("-inf")
         self._interval = 0.0
         self._queue: deque[Ticket] = deque()
 

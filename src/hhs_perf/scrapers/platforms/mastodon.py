@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from ..platform import Credential, Platform
+import attrs
+
+from ..platform import Credential, Platform, Reading
 from . import _mastodon_api as api
 from ._handles import words
 from .signals import standard
 
 if TYPE_CHECKING:
-    from ..platform import Address, Call, Credentials, Reading, Reply, Target
+    from ..platform import Address, Call, Credentials, Reply, Target
     from ..values import Failure
 
 __all__ = ["MASTODON"]
@@ -62,7 +64,15 @@ def _build(targets: tuple[Target, ...], credentials: Credentials) -> Call:
 
 
 def _parse(reply: Reply, targets: tuple[Target, ...]) -> dict[Target, Reading | Failure]:
-    return api.read(reply, targets[0], targets[0].handle.partition("@")[0])
+    name, _, home = targets[0].handle.partition("@")
+    read = api.read(reply, targets[0], name)
+    # Each server numbers its own accounts.
+    return {
+        target: attrs.evolve(found, account_id=f"{found.account_id}@{home}")
+        if isinstance(found, Reading)
+        else found
+        for target, found in read.items()
+    }
 
 
 MASTODON: Final = Platform(

@@ -37,7 +37,7 @@ def account_rows(
             found = connection.execute(select(table).order_by(table.c.account_key)).mappings()
             return name, [(row["account_key"], row) for row in found]
     except SQLAlchemyError as exc:
-        raise AccountsError(name, [told(exc)]) from exc
+        raise AccountsError(name, [f"{name}: {told(exc)}"]) from exc
     finally:
         if engine is not source:
             engine.dispose()

@@ -25,6 +25,10 @@ _ASYNC: Final = re.compile(r"\+(?:asyncpg|psycopg_async|aiosqlite)\Z")
 # Serialization failure, deadlock, lock not available.
 _AGAIN: Final = frozenset({"40001", "40P01", "55P03"})
 _SHOWN: Final = 300
+# Short, since a run tries again itself; a URL that says `timeout` or `connect_timeout` wins.
+_BUSY_WAIT: Final = 2.0
+_CONNECT_WAIT: Final = 5
+_LIBPQ: Final = frozenset({"postgres", "postgresql", "postgresql+psycopg", "postgresql+psycopg2"})
 
 
 def engine_of(url: str | URL) -> Engine:
@@ -32,7 +36,8 @@ def engine_of(url: str | URL) -> Engine:
 
     Its pool holds one connection and is left out of what is shown of the host's. A SQLite file
     that does not exist yet is set to write-ahead logging, so that others read while it is
-    written. Raises ConfigurationError.
+    written. One that is locked is waited for 2 seconds, a server that does not answer 5, unless
+    the URL says otherwise. Raises ConfigurationError.
     """
     try:
         parsed = make_url(url)
@@ -45,6 +50,8 @@ def engine_of(url: str | URL) -> Engine:
     if _is_memory(parsed):
         # One database for all threads, not one for each.
         given = {"poolclass": StaticPool, "connect_args": {"check_same_thread": False}}
+    elif waits := _waits(parsed):
+        given["connect_args"] = waits
     try:
         engine = create_engine_from_env({"DATABASE_URL": text}, **given)
     except ConfigurationError as exc:
@@ -78,6 +85,15 @@ def told(error: Exception) -> str:
 
 def _is_memory(url: URL) -> bool:
     return url.get_backend_name() == "sqlite" and url.database in (None, "", ":memory:")
+
+
+def _waits(url: URL) -> dict[str, float]:
+    name, wait = "timeout", _BUSY_WAIT
+    if url.get_backend_name() != "sqlite":
+        if url.drivername not in _LIBPQ:
+            return {}
+        name, wait = "connect_timeout", _CONNECT_WAIT
+    return {} if name in url.query else {name: wait}
 
 
 def _write_ahead(connection: Connection, _: object) -> None:

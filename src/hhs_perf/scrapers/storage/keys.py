@@ -57,7 +57,9 @@ class AccountRows:
         of_platform = columns.platform == bindparam("of")
         self._by_handle = self._those(of_platform, columns.handle)
         self._by_id = self._those(of_platform, columns.account_id)
-        self._by_url = self._those(None, columns.account_url)
+        self._by_url = select(*self._columns).where(
+            columns.account_url.in_(bindparam("these", expanding=True))
+        )
         # Without a target: a host's own table may lack the constraint.
         self._insert = insert_of(dialect)(table).on_conflict_do_nothing()
         changed = ("handle", *_UPDATED)
@@ -67,11 +69,9 @@ class AccountRows:
             .values({name: bindparam(f"new_{name}") for name in changed})
         )
 
-    def _those(
-        self, condition: ColumnElement[bool] | None, column: ColumnElement[Any]
-    ) -> Select[Any]:
-        query = select(*self._columns).where(column.in_(bindparam("these", expanding=True)))
-        return query if condition is None else query.where(condition)
+    def _those(self, condition: ColumnElement[bool], column: ColumnElement[Any]) -> Select[Any]:
+        these = column.in_(bindparam("these", expanding=True))
+        return select(*self._columns).where(condition, these)
 
     def keys(self, connection: Connection, rows: Sequence[Row]) -> list[int]:
         """Give the key of each row's account, making those that are missing."""
@@ -106,13 +106,24 @@ class AccountRows:
         }
         urls = sorted({row.url for row in rows if row.url})
         found = connection.execute(self._by_url, {"these": urls}).all() if urls else ()
-        by_url = {each.account_url: each for each in map(Held._make, found)}
+        # Two platforms may share an address, such as that of a server: theirs are two accounts.
+        by_url: dict[tuple[str, str | None], Held] = {}
+        by_name: dict[tuple[str, str | None], Held] = {}
+        for each in map(Held._make, found):
+            plain = _plain(each.platform)
+            by_url[plain, each.account_url] = each
+            if plain != each.platform:  # spelled by a host, not by a plugin: it may be an alias
+                by_name[plain, each.account_url] = each
         taken: set[int] = set()
         for row in rows:
-            each = by_id.get((row.platform, row.account_id)) or by_url.get(row.url)
-            if each is not None and each.account_key not in taken:
-                taken.add(each.account_key)
-                adopted[row.key] = each
+            match = (
+                by_id.get((row.platform, row.account_id))
+                or by_url.get((_plain(row.platform), row.url))
+                or by_name.get((_plain(row.listed_as), row.url))
+            )
+            if match is not None and match.account_key not in taken:
+                taken.add(match.account_key)
+                adopted[row.key] = match
         return adopted
 
     def _ask(
@@ -179,10 +190,14 @@ class AccountRows:
 
 def spellings(platform: str, handle: str) -> tuple[AccountKey, ...]:
     """Give a row's key as it stands, and as plugins spell it: a host may say `Truth Social`."""
-    plain = platform.casefold().replace(" ", "_")
+    plain = _plain(platform)
     if plain == platform:
         return ((platform, handle),)
     return (platform, handle), (plain, handle), (plain, handle.removeprefix("@").casefold())
+
+
+def _plain(platform: str) -> str:
+    return platform.casefold().replace(" ", "_")
 
 
 def insert_of(dialect: Dialect) -> Callable[[Any], Any]:

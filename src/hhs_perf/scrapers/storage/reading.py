@@ -157,9 +157,9 @@ def _file(path: Path) -> Iterator[Row]:
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except OSError as exc:
-        raise AccountsError(str(path), [exc.strerror or str(exc)]) from exc
+        raise AccountsError(str(path), [f"{exc.strerror or exc}: {str(path)!r}"]) from exc
     except UnicodeDecodeError as exc:
-        raise AccountsError(str(path), [f"is not UTF-8: byte {exc.start}"]) from exc
+        raise AccountsError(str(path), [f"{str(path)!r} is not UTF-8: byte {exc.start}"]) from exc
     if suffix == ".csv":
         return _csv(str(path), text)
     return _json(str(path), text) if suffix == ".json" else _json_lines(str(path), text)
@@ -169,11 +169,12 @@ def _json(name: str, text: str) -> Iterator[Row]:
     try:
         found = msgspec.json.decode(text)
     except (ValueError, RecursionError, msgspec.MsgspecError) as exc:
-        raise AccountsError(name, [f"is no JSON: {exc}"]) from exc
+        raise AccountsError(name, [f"{name!r} is no JSON: {exc}"]) from exc
     if isinstance(found, dict):
         found = found.get("accounts")
     if not isinstance(found, list):
-        raise AccountsError(name, ["is neither a list nor an object with a list of accounts"])
+        said = f"{name!r} is neither a list nor an object with a list of accounts"
+        raise AccountsError(name, [said])
     return enumerate(found, start=1)
 
 
@@ -200,7 +201,8 @@ def _csv(name: str, text: str) -> Iterator[Row]:
     try:
         head = [each.strip().casefold().replace(" ", "_") for each in next(reader, [])]
         if text.strip() and not known & set(head):
-            raise AccountsError(name, [f"has no column of an account in its head: {first[:200]!r}"])
+            said = f"{name!r} has no column of an account in its head: {first[:200]!r}"
+            raise AccountsError(name, [said])
         rows: list[Row] = []
         for number, cells in enumerate(reader, start=2):  # as a spreadsheet numbers them
             if not any(cells):
@@ -211,5 +213,5 @@ def _csv(name: str, text: str) -> Iterator[Row]:
                 row = dict(zip(head, map(unguarded, cells), strict=False))
             rows.append((number, row))
     except csv.Error as exc:
-        raise AccountsError(name, [f"line {reader.line_num}: {exc}"]) from exc
+        raise AccountsError(name, [f"{name!r}, line {reader.line_num}: {exc}"]) from exc
     return iter(rows)

@@ -41,6 +41,8 @@ class Row:
     """Seconds since 1970-01-01 UTC."""
     figures: dict[FigureName, Figure]
     """Without those that are absent."""
+    listed_as: str = ""
+    """What the list calls the platform: a host may say `Twitter`, and its rows say so, too."""
 
     @property
     def key(self) -> AccountKey:
@@ -124,6 +126,7 @@ def _row(snapshot: Snapshot) -> Row:
             for name in FIGURE_NAMES
             if (figure := snapshot.figures.get(name)) is not None and figure.status != "absent"
         },
+        listed_as=clean(account.platform),
     )
 
 

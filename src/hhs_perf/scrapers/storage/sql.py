@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from sqlalchemy import Engine, inspect, select
+from sqlalchemy import Engine, inspect, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from ...database.addresses import address_of
@@ -35,14 +35,16 @@ _PAGE: Final = 1000
 _NEEDED: Final = ("account_key", "snapshot_date")
 """What a host's table of snapshots must have; figures without a column are left out."""
 _SHORTEST_WAIT: Final = 0.05
+_LOCK_WAIT: Final = text("SET LOCAL lock_timeout = '2s'")
 
 
 class SqlSink:
     """Keeps accounts and daily snapshots in two tables, and the status of figures in a third.
 
     `engine` is an engine, which stays the caller's, or a URL. With `create`, tables that are
-    missing are made; those of a host that lack columns of figures do without these figures. A
-    batch is one transaction, tried `attempts` times where the database is locked by others.
+    missing are made; those of a host that lack columns of figures do without these figures. To
+    open it and to ask it is tried `attempts` times where the database is locked by others. A batch
+    is one transaction and tried once: whoever writes knows for how long to try.
 
     Raises StorageError where the database cannot be used, ConfigurationError for a bad URL.
     """
@@ -110,30 +112,37 @@ class SqlSink:
         return self._tried(read)
 
     def write(self, outcomes: Sequence[Outcome]) -> None:
-        """Keep the snapshots among them in one transaction. Raises StorageError."""
+        """Keep the snapshots among them in one transaction.
+
+        Locks are waited for as long as SQLite's driver was told to, and 2 seconds in PostgreSQL.
+        Raises StorageError, after which it may be tried again.
+        """
         rows = rows_of(outcomes)
         if not rows:
             return
 
         def write() -> None:
             with self._engine.begin() as connection:
+                if connection.dialect.name == "postgresql":
+                    connection.execute(_LOCK_WAIT)  # without it, for ever
                 for start in range(0, len(rows), _AT_ONCE):
                     part = rows[start : start + _AT_ONCE]
                     self._daily.write(connection, part, self._accounts.keys(connection, part))
 
-        self._tried(write)
+        self._tried(write, attempts=1)
 
     def close(self) -> None:
         """Close the connections of an engine that was made here."""
         if self._is_ours:
             self._engine.dispose()
 
-    def _tried(self, deed: Callable[[], Result]) -> Result:
-        for attempt in range(1, self._attempts + 1):
+    def _tried(self, deed: Callable[[], Result], *, attempts: int | None = None) -> Result:
+        most = self._attempts if attempts is None else attempts
+        for attempt in range(1, most + 1):
             try:
                 return deed()
             except SQLAlchemyError as exc:
-                if attempt == self._attempts or not is_busy(exc):
+                if attempt == most or not is_busy(exc):
                     raise StorageError(f"{address_of(self._engine)}: {told(exc)}") from exc
             # The driver has waited already, as long as it was told to; this is for one that
             # was told not to.

@@ -283,7 +283,17 @@ def test_a_budget_is_kept_to_the_account() -> None:
     assert (report.succeeded, report.skipped) == (25, {"budget": 15})
     assert report.platforms[0].cost == pytest.approx(0.25)
     assert held.state()[0].spent_today == pytest.approx(0.25)
-    assert held.scrape(accounts(25)).succeeded == 0
+    again = held.scrape(accounts(40))  # what was paid for today costs nothing more
+    assert (again.succeeded, again.skipped) == (25, {"budget": 15})
+    assert again.platforms[0].cost == 0
+
+
+def test_a_budget_of_nothing_pays_for_nothing() -> None:
+    """It is no missing budget."""
+    paid = platform(budget=Budget(unit="USD", per_account=0.01, limit=5.0))
+    held = scrapers(Scripted(), paid, variables={"HHS_PERF_PLAIN_BUDGET": "0"})
+    assert held.scrape(accounts(3)).skipped == {"budget": 3}
+    assert not held.plan(accounts(3)).platforms[0].is_within_budget
 
 
 def test_a_budget_in_percent_is_what_the_platform_says() -> None:

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import json
+import tempfile
 import threading
+import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from hhs_perf.exceptions import StorageError
 from hhs_perf.scrapers.engine import writing
+from hhs_perf.scrapers.storage.files import JsonLinesSink
 from tests.scripted_platforms import Scripted, accounts, platform, resolver, scrapers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import date
-    from pathlib import Path
 
-    from hhs_perf.scrapers import AccountKey, Outcome
+    from hhs_perf.scrapers import AccountKey, Outcome, RunReport
 
 
 class Shelf:
@@ -25,6 +28,8 @@ class Shelf:
 
     def __init__(self, refusals: int = 0) -> None:
         self.refusals = refusals
+        self.refused = 0
+        self.cause: Exception | None = None
         self.held: dict[str, int | None] = {}
         self.batches: list[int] = []
         self.threads: set[int] = set()
@@ -43,7 +48,8 @@ class Shelf:
         self.threads.add(threading.get_ident())
         if self.refusals:
             self.refusals -= 1
-            raise StorageError("database is locked")
+            self.refused += 1
+            raise StorageError("database is locked") from self.cause
         self.batches.append(len(outcomes))
         for each in outcomes:
             if each.snapshot is not None:
@@ -107,6 +113,131 @@ def test_a_sink_that_comes_back_gets_the_rest(
     report = scrapers(Scripted()).scrape(accounts(900), to=shelf)
     assert report.unsaved == 200
     assert report.written == len(shelf.held) == 700
+
+
+def test_a_batch_is_tried_for_so_long_and_no_longer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(writing, "_LONGEST", 0.0)
+    shelf = Shelf(refusals=1000)
+    report = scrapers(Scripted()).scrape(accounts(30), to=shelf)
+    assert (report.unsaved, shelf.refused) == (30, 1)
+
+
+def test_an_error_that_cannot_pass_is_not_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shelf = Shelf(refusals=1000)
+    shelf.cause = PermissionError(13, "Permission denied")
+    report = scrapers(Scripted()).scrape(accounts(30), to=shelf)
+    assert (report.unsaved, shelf.refused) == (30, 1)
+
+
+def test_nothing_is_waited_for_after_the_last_attempt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(writing, "_ATTEMPTS", 1)
+    monkeypatch.setattr(writing, "_LONGEST", 1000.0)
+    monkeypatch.setattr(writing, "_FIRST_PAUSE", 20.0)
+    begin = time.monotonic()
+    report = scrapers(Scripted()).scrape(accounts(30), to=Shelf(refusals=1000))
+    assert report.unsaved == 30
+    assert time.monotonic() - begin < 8
+
+
+def spilled(folder: Path, count: int = 30) -> RunReport:
+    """Run into a storage that takes nothing."""
+    held = scrapers(Scripted())
+    held._spill_in = folder
+    return held.scrape(accounts(count), to=Shelf(refusals=1000))
+
+
+def handles_in(path: Path | None) -> int:
+    assert path is not None
+    assert path.stat().st_mode & 0o777 == 0o600
+    return len({json.loads(line)["handle"] for line in path.read_text().splitlines()})
+
+
+def test_the_folder_of_what_is_unsaved_is_made(tmp_path: Path) -> None:
+    """With those above it."""
+    report = spilled(tmp_path / "state" / "dir")
+    assert report.spilled_to is not None
+    assert report.spilled_to.parent == tmp_path / "state" / "dir"
+    assert handles_in(report.spilled_to) == report.unsaved == 30
+
+
+def test_the_current_folder_takes_what_that_folder_cannot(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The report says where, and what the storage said, not what the folder did."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").touch()
+    report = spilled(tmp_path / "file" / "dir")
+    assert report.spilled_to is not None
+    assert report.spilled_to.parent == tmp_path
+    assert handles_in(report.spilled_to) == report.unsaved == 30
+    assert report.storage_error == "database is locked"
+
+
+def test_a_temporary_folder_is_the_last_resort(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody else can look into it."""
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    (tmp_path / "temporary").mkdir()
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    report = spilled(tmp_path / "file" / "dir")
+    monkeypatch.chdir(tmp_path)
+    assert report.spilled_to is not None
+    assert report.spilled_to.parent.parent == tmp_path / "temporary"
+    assert report.spilled_to.parent.stat().st_mode & 0o777 == 0o700
+    assert handles_in(report.spilled_to) == report.unsaved == 30
+    assert report.storage_error == "database is locked"
+
+
+def test_what_could_be_kept_nowhere_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After what the storage said first."""
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("hhs_perf.scrapers.storage.files._write_whole", full)
+    report = spilled(tmp_path)
+    assert (report.unsaved, report.spilled_to) == (30, None)
+    assert report.storage_error is not None
+    assert report.storage_error.startswith("database is locked; not kept in a file either: ")
+    assert "No space left on device" in report.storage_error
+    assert not list(tmp_path.glob("hhs-perf-unsaved-*"))
+
+
+def test_a_file_that_takes_no_more_is_followed_by_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The report names both."""
+    monkeypatch.chdir(tmp_path)
+    write = JsonLinesSink.write
+
+    def once(sink: JsonLinesSink, outcomes: Sequence[Outcome]) -> None:
+        if sink.account_ids() or sink.path.stat().st_size:
+            raise StorageError("quota")
+        write(sink, outcomes)
+
+    monkeypatch.setattr(JsonLinesSink, "write", once)
+    report = spilled(tmp_path, 350)
+    first, second = sorted(tmp_path.glob("hhs-perf-unsaved-*"))
+    assert report.spilled_to == first
+    assert report.storage_error == f"database is locked; more of them are in {second}"
+    assert handles_in(first) + handles_in(second) == report.unsaved == 350
 
 
 def test_ids_that_were_found_out_are_used_in_the_next_run() -> None:

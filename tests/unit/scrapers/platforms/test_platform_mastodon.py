@@ -9,7 +9,7 @@ import pytest
 from hhs_perf._clock import SystemClock
 from hhs_perf._settings import ScraperSettings
 from hhs_perf.scrapers.accounts import Account
-from hhs_perf.scrapers.platform import Platform, Reading
+from hhs_perf.scrapers.platform import Platform, Reading, Target
 from hhs_perf.scrapers.platforms.mastodon import MASTODON
 from hhs_perf.scrapers.platforms.truth_social import TRUTH_SOCIAL
 from hhs_perf.scrapers.scrapers import Scrapers
@@ -38,7 +38,7 @@ def test_an_account_is_asked_for_at_home() -> None:
     assert made.host == "mastodon.example"
     assert (made.path, dict(made.params)) == ("/api/v1/accounts/lookup", {"acct": "seckennedy"})
     assert not made.headers
-    assert call(MASTODON, MASTODON_ONE).headers == {"Authorization": "Bearer s3cret-token"}
+    assert not call(MASTODON, MASTODON_ONE).headers
     assert MASTODON.missing({}) == TRUTH_SOCIAL.missing({}) == ()
 
 
@@ -52,7 +52,9 @@ def test_figures_are_read(platform: Platform, one: Any) -> None:
         "posts_count": 28468,
     }
     assert isinstance(read, Reading)
-    assert (read.account_id, read.display_name) == ("23634", "Secretary")
+    # Each server numbers its own accounts.
+    known = {"mastodon": "23634@mastodon.example", "truth_social": "23634"}
+    assert (read.account_id, read.display_name) == (known[platform.name], "Secretary")
 
 
 def test_counts_that_an_owner_hides_are_no_zeros() -> None:
@@ -120,3 +122,23 @@ def test_a_server_that_the_environment_names_stands_for_all_hosts() -> None:
         assert scrapers.scrape([account]).succeeded == 1
     path = "/api/v1/accounts/lookup"
     assert asked == [f"https://mastodon.example{path}", f"http://127.0.0.1:9{path}"]
+
+
+@pytest.mark.parametrize(
+    ("handle", "host", "is_sent"),
+    [
+        ("a@mastodon.social", None, True),
+        ("a@evil.example", None, False),
+        ("a@home.example", "home.example", True),
+        ("a@mastodon.social", "home.example", False),
+    ],
+)
+def test_the_token_goes_to_its_own_server_alone(
+    handle: str, host: str | None, is_sent: bool
+) -> None:
+    """A list of accounts may name any server."""
+    credentials = {"token": "secret"} | ({} if host is None else {"host": host})
+    target = Target(account=Account(platform="mastodon", handle=handle), handle=handle)
+    call = MASTODON.build((target,), credentials)
+    assert call.host == handle.partition("@")[2]
+    assert ("Authorization" in call.headers) is is_sent

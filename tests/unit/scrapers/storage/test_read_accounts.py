@@ -109,8 +109,18 @@ def test_a_file_that_is_no_list_is_an_accounts_error(
 ) -> None:
     if data is not None:
         (tmp_path / name).write_bytes(data)
-    with pytest.raises(AccountsError, match=name):
+    with pytest.raises(AccountsError, match=name) as caught:
         read_accounts(tmp_path / name)
+    # The command line shows problems alone, and those of rows without the file.
+    [problem] = caught.value.problems
+    assert name in problem or problem.startswith("row ")
+
+
+def test_a_file_that_is_not_there_is_named_by_the_problem(tmp_path: Path) -> None:
+    path = tmp_path / "none.json"
+    with pytest.raises(AccountsError) as caught:
+        read_accounts(path)
+    assert caught.value.problems == (f"No such file or directory: {str(path)!r}",)
 
 
 @pytest.mark.parametrize("source", ["a.txt", "nodb://x", 7])
@@ -120,8 +130,9 @@ def test_what_is_no_source_is_a_configuration_error(source: object) -> None:
 
 
 def test_a_database_without_the_table_is_an_accounts_error(tmp_path: Path) -> None:
-    with pytest.raises(AccountsError, match="dim_account"):
+    with pytest.raises(AccountsError, match="dim_account") as caught:
         read_accounts(f"sqlite:///{tmp_path}/a.db")
+    assert f"{tmp_path}/a.db" in caught.value.problems[0]
 
 
 def test_a_hundred_thousand_rows_are_read_within_seconds(tmp_path: Path) -> None:
