@@ -40,10 +40,7 @@ NOT_LOWEST = (
     *("*/unit/test_breaker.py", "*/unit/database/partitions/*", "*/test_database_partitions.py"),
     *("*/unit/metrics/test_windows_over_time.py", "*/unit/database/pools/test_sizing.py"),
     # `sql20` has these.
-    *(
-        f"*/integration/test_database_{what}.py"
-        for what in ("indexes", "looks", "replicas")
-    ),
+    *(f"*/integration/test_database_{what}.py" for what in ("indexes", "looks", "replicas")),
     "*/integration/test_n_plus_one_scenarios.py",
     *("*/unit/test_n_plus_one_scenarios.py", "*/test_chaos_proxy.py", "*/test_postgres_servers.py"),
     # What replies mean depends on nobody else's version.

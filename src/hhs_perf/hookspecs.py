@@ -62,9 +62,7 @@ def hhs_perf_register_platforms() -> Iterable[Platform]:
 
 
 @hookspec(firstresult=True)
-def hhs_perf_http_client(
-    platform: Platform, settings: ScraperSettings
-) -> TransportFactory | None:
+def hhs_perf_http_client(platform: Platform, settings: ScraperSettings) -> TransportFactory | None:
     """Give what makes the transport of a platform; None leaves it to the next, or to the settings.
 
     Called at the start of each run, for each platform that has accounts in it.
