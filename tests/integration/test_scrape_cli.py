@@ -23,6 +23,15 @@ from tests.servers import wait_until
 Run = Callable[..., tuple[int, str, str]]
 
 
+# Who runs the tests in the background may have taught their processes to pass over Ctrl-C.
+_HEARING = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from hhs_perf.cli import main
+raise SystemExit(main())
+"""
+
+
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeServer]:
     """Fake platforms that the environment leads to, without pauses between requests."""
@@ -231,7 +240,7 @@ def test_what_was_fetched_before_an_interrupt_is_kept(
     path = tmp_path / "figures.db"
     accounts = listed(*({"platform": "Instagram", "handle": f"a{n}"} for n in range(300)))
     process = subprocess.Popen(
-        [sys.executable, "-m", "hhs_perf", "scrape", accounts, "--to", str(path), "--json"],
+        [sys.executable, "-c", _HEARING, "scrape", accounts, "--to", str(path), "--json"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -76,7 +76,7 @@ class Driver:
         if probe_in:
             await self._wait(now + probe_in)
             return None
-        unproven = not lane.is_proven and lane.under_way >= _UNPROVEN
+        unproven = not lane.is_proven and lane.under_way + lane.walls >= _UNPROVEN
         job = None if unproven else lane.take(now)
         if job is None:
             await self._wait(lane.next_due())

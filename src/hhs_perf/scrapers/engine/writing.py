@@ -93,7 +93,7 @@ class Writer:
                         await self.call(sink.close)
                     except Exception as exc:  # noqa: BLE001 - a named border: storage
                         self._failed(exc)
-            self._executor.shutdown(wait=False)
+            self._executor.shutdown()  # nothing is under way any more
 
     def _start(self) -> None:
         if self._timer is not None:
