@@ -53,7 +53,7 @@ class RunPlan:
 
     @property
     def seconds(self) -> float:
-        """Seconds until the last start: the platforms' own run side by side."""
+        """Seconds until the last start, as platforms are asked side by side."""
         return max((each.seconds for each in self.platforms), default=0.0)
 
 
