@@ -24,7 +24,10 @@ exclude_patterns = ["_build"]
 # Type variables, and what stands in the docs of others or is private.
 nitpick_ignore_regex = [
     ("py:class", r"(.+\.)?[A-Z]"),
-    ("py:class", r"cachetools\..+|collections\.abc\..+|Path|PathLike|Clock|Faults|Credentials|Platform"),
+    (
+        "py:class",
+        r"cachetools\..+|collections\.abc\..+|Path|PathLike|Clock|Faults|Credentials|Platform",
+    ),
     ("py:class", r"Abilities|(Async)?Engine|Connection|hhs_perf\.database\.partitions\..+"),
 ]
 
