@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -295,9 +296,10 @@ def test_where_layers_do_not_work_listeners_do(
 
 def test_who_calls_the_method_without_an_execution_is_left_alone(seen: Seen):
     """As drivers' extensions do: it is no query of the application's."""
-    cursor = sqlite3.connect(":memory:").cursor()
-    seen.engine.dialect.do_execute(cursor, "SELECT 1", ())
-    assert cursor.fetchall() == [(1,)]
+    with closing(sqlite3.connect(":memory:")) as connection:
+        cursor = connection.cursor()
+        seen.engine.dialect.do_execute(cursor, "SELECT 1", ())
+        assert cursor.fetchall() == [(1,)]
     assert counted(seen.monitor) == 0
 
 
