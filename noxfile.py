@@ -46,7 +46,7 @@ NOT_LOWEST = (
     # What replies mean depends on nobody else's version, and neither do runs and their reports.
     *(f"*/unit/scrapers/{room}/*" for room in ("platforms", "testing", "limits", "engine")),
     *("*/test_scrape_cli.py", "*/test_platform_tutorial.py", "*/test_celery_workers.py"),
-    *("*/unit/cli/*", "*/unit/advice/*"),
+    *("*/unit/cli/*", "*/unit/advice/*", "*/unit/scrapers/storage/*"),
 )
 
 # What depends on no version of Python is tested on the oldest alone: tables of replies and of
@@ -75,6 +75,7 @@ UNHURRIED = tuple(
     f"tests/faults/test_{name}.py"
     for name in (
         *("web_many_apps", "web_floods", "metrics_payloads", "cache_payloads", "database_queries"),
+        *("metrics_memory", "cache_memory"),
         *("scrape_many_accounts", "scrape_killed", "scrape_expired_token", "fake_server"),
     )
 )
