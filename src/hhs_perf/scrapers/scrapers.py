@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 import attrs
 
@@ -25,6 +25,7 @@ from .transport import TransportOptions
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
+    from typing import Unpack
 
     from .._clock import Clock
     from .._settings import ScraperSettings, Settings
@@ -37,6 +38,18 @@ if TYPE_CHECKING:
     from .transport import TransportFactory
 
 __all__ = ["Scrapers"]
+
+
+class RunOptions(TypedDict, total=False):
+    """The options of `Scrapers.run`."""
+
+    to: Sink | str | Path | None
+    platforms: Sequence[str]
+    core_only: bool
+    core: str | None
+    resume: bool
+    max_workers: int | None
+    max_wait: float | None
 
 
 class Scrapers:
@@ -158,53 +171,19 @@ class Scrapers:
         parts = self._parts(workers, self.settings.max_wait if max_wait is None else max_wait)
         return ScrapeRun(Run(accounts, parts, wanted, to=opener(to), resume=resume))
 
-    def scrape(
-        self,
-        accounts: Iterable[Account],
-        *,
-        to: Sink | str | Path | None = None,
-        platforms: Sequence[str] = (),
-        core_only: bool = False,
-        core: str | None = None,
-        resume: bool = False,
-        max_workers: int | None = None,
-    ) -> RunReport:
-        """Do a run as `run` describes it, and report. Raises RuntimeError in a running loop."""
+    def scrape(self, accounts: Iterable[Account], **options: Unpack[RunOptions]) -> RunReport:
+        """Do a run as `run` describes it, with its options, and report.
+
+        Raises RuntimeError in a running event loop.
+        """
         refuse_in_loop("await scrape_async()")
-        return asyncio.run(
-            self.scrape_async(
-                accounts,
-                to=to,
-                platforms=platforms,
-                core_only=core_only,
-                core=core,
-                resume=resume,
-                max_workers=max_workers,
-            )
-        )
+        return asyncio.run(self.scrape_async(accounts, **options))
 
     async def scrape_async(
-        self,
-        accounts: Iterable[Account],
-        *,
-        to: Sink | str | Path | None = None,
-        platforms: Sequence[str] = (),
-        core_only: bool = False,
-        core: str | None = None,
-        resume: bool = False,
-        max_workers: int | None = None,
+        self, accounts: Iterable[Account], **options: Unpack[RunOptions]
     ) -> RunReport:
-        """Do a run as `run` describes it, and report."""
-        run = self.run(
-            accounts,
-            to=to,
-            platforms=platforms,
-            core_only=core_only,
-            core=core,
-            resume=resume,
-            max_workers=max_workers,
-        )
-        return await report_of(run)
+        """Do a run as `run` describes it, with its options, and report."""
+        return await report_of(self.run(accounts, **options))
 
     def plan(
         self,
