@@ -25,7 +25,6 @@ __all__ = ["Fetched", "Part", "fetch"]
 # How often accounts are sent again for later, by what kept them from being fetched.
 _TRIES: Final[Mapping[str, int]] = {"rate_limited": 8, "network": 3, "server": 3}
 _TRIES_IN_TIME: Final = 8
-_TURNS: Final = 16
 
 
 class Part:
@@ -104,9 +103,6 @@ async def fetch(
     max_wait: float,
 ) -> Fetched:
     """Fetch the accounts of `rows`, for `within` seconds at most. Raises StorageError."""
-    # What keeps starts apart is no pause, however slow the platform.
-    pace = max((each.interval for each in scrapers.setups), default=0.0)
-    max_wait = max(max_wait, _TURNS * pace)
     accounts = [account_of(row) for row in rows]
     run = scrapers.run(accounts, to=sink, resume=resume, max_wait=max_wait)
     found: dict[int, Outcome] = {}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import attrs
 
 from ..scrapers.accounts import Account
-from ..scrapers.values import Outcome
+from ..scrapers.engine.outcomes import out_of_budget
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ..scrapers.engine.selection import Selected
     from ..scrapers.engine.setup import PlatformSetup
     from ..scrapers.platform import Target
+    from ..scrapers.values import Outcome
 
 __all__ = ["Chunk", "Dealt", "account_of", "deal", "row_of"]
 
@@ -55,8 +56,11 @@ def deal(
     skipped: list[Outcome] = []
     costs: dict[str, float] = {}
     for each in selected:
-        paid, refused, costs[each.setup.platform.name] = _within_budget(each, spent)
-        skipped += [_refused(each.setup, target, now) for target in refused]
+        name = each.setup.platform.name  # which may be here again, with another host
+        before = costs.get(name, 0.0)
+        paid, refused, cost = _within_budget(each, spent.get(name, 0.0) + before)
+        costs[name] = before + cost
+        skipped += [out_of_budget(each.setup, target, now) for target in refused]
         chunks = _chunks(each.setup, paid, len(each.core), _size(each.setup, most))
         with_core = -(-min(len(each.core), len(paid)) // _size(each.setup, most))
         first.append(chunks[:with_core])
@@ -83,9 +87,7 @@ def _size(setup: PlatformSetup, most: int) -> int:
     return batches * batch
 
 
-def _within_budget(
-    selected: Selected, spent: Mapping[str, float]
-) -> tuple[list[Target], list[Target], float]:
+def _within_budget(selected: Selected, spent: float) -> tuple[list[Target], list[Target], float]:
     """Give the targets that the day's budget pays, those that it does not, and what they cost."""
     setup, targets = selected.setup, [*selected.core, *selected.rest]
     budget = setup.platform.budget
@@ -94,21 +96,9 @@ def _within_budget(
     each = budget.per_account + budget.per_request / setup.platform.batch_size
     paid = len(targets)
     if setup.limit is not None and each:
-        left = setup.limit - spent.get(setup.platform.name, 0.0)
+        left = setup.limit - spent
         paid = min(paid, max(0, int(left / each + 1e-9)))
     return targets[:paid], targets[paid:], each * paid
-
-
-def _refused(setup: PlatformSetup, target: Target, now: float) -> Outcome:
-    return Outcome(
-        account=target.account,
-        platform=setup.platform.name,
-        handle=target.handle,
-        status="skipped",
-        skipped="budget",
-        detail=f"the day's budget of {setup.limit:g} would be exceeded",
-        at=now,
-    )
 
 
 def _chunks(setup: PlatformSetup, targets: list[Target], core: int, size: int) -> list[Chunk]:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
+from ..scrapers.engine.report import MEANT
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -18,7 +20,6 @@ __all__ = ["ChunkReport", "GatheredRun", "Missed", "PlatformShare", "gathered", 
 _MOST_MISSED: Final = 20
 _MOST_SHOWN: Final = 1000
 _UNINTERESTING: Final = frozenset({"not_selected", "already_done", "duplicate"})
-_MEANT: Final = frozenset({"unresolvable", "no_credentials", "budget"})
 
 
 @attrs.frozen(kw_only=True)
@@ -137,7 +138,7 @@ class GatheredRun:
     def is_complete(self) -> bool:
         """Tell whether every account that was meant has its snapshot, and has it kept."""
         return self.is_finished and not (
-            self.failed or self.unsaved or self.lost or _MEANT & self.skipped.keys()
+            self.failed or self.unsaved or self.lost or MEANT & self.skipped.keys()
         )
 
 

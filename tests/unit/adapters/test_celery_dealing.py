@@ -9,10 +9,11 @@ import pytest
 
 from hhs_perf import Settings
 from hhs_perf.adapters._celery_dealing import Dealt, account_of, deal, row_of
-from hhs_perf.scrapers import Account
+from hhs_perf.scrapers import Account, Budget
 from hhs_perf.scrapers.engine.selection import Selector, Wanted
 from hhs_perf.scrapers.engine.setup import configure
 from hhs_perf.scrapers.platforms import bundled
+from hhs_perf.scrapers.platforms.mastodon import MASTODON
 
 TOKENS = {
     f"HHS_PERF_{name}": "0123456789"
@@ -73,6 +74,21 @@ def test_what_the_days_budget_does_not_pay_is_left_out_of_all_tasks() -> None:
     assert [each.skipped for each in found.skipped] == ["budget"] * 8
     assert found.costs["x"] == pytest.approx(0.03)
     assert dealt(*listed, spent=1.0, HHS_PERF_X_BUDGET="0.05").chunks == ()
+
+
+def test_all_hosts_of_a_platform_share_its_budget() -> None:
+    """Each has tasks of its own."""
+    listed = [
+        Account(platform="Mastodon", handle=f"a{n}@{host}.example")
+        for host in ("one", "two")
+        for n in range(4)
+    ]
+    paid = attrs.evolve(MASTODON, budget=Budget(unit="USD", per_account=1.0, limit=6.0))
+    setups = configure([paid], Settings().scrapers, {})
+    selector = Selector(setups, Wanted(), ids={}, now=0.0).take(listed)
+    found = deal(selector.selected.values(), most=50, spent={}, now=0.0)
+    assert sizes(found, "mastodon") == [4, 2]
+    assert (found.costs, len(found.skipped)) == ({"mastodon": 6.0}, 2)
 
 
 def test_an_account_is_the_same_after_its_journey_as_json() -> None:

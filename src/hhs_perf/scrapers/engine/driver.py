@@ -164,7 +164,7 @@ class Driver:
         try:
             call = way.build(targets, lane.setup.credentials)
             if not isinstance(call, Call):
-                raise TypeError(f"build gives a Call, and gave {type(call).__name__}")  # noqa: TRY301
+                raise TypeError(f"build gives a Call, and gave {type(call).__name__}")  # noqa: TRY301 - told as what build raises itself
         except Exception as exc:  # noqa: BLE001 - a named border: a plugin's function
             what = f"no request: {type(exc).__name__}: {exc}"
             return Answer(Failure(kind="schema_changed", detail=what))
@@ -273,7 +273,7 @@ class Driver:
             if lane.stopped is not None:
                 outcomes.append(made.failed(lane, job, target, lane.stopped, now))
             else:
-                outcomes.append(made.out_of_budget(lane, target, now))
+                outcomes.append(made.out_of_budget(lane.setup, target, now))
             lane.health.take(outcomes[-1])
         lane.left -= len(outcomes)
         await self._desk.give(outcomes)

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from ..platform import Reading, Target
     from ..values import Failure
     from .lane import Job, Lane
+    from .setup import PlatformSetup
 
 __all__ = ["failed", "out_of_budget", "succeeded"]
 
@@ -57,15 +58,15 @@ def failed(lane: Lane, job: Job | None, target: Target, failure: Failure, now: f
     )
 
 
-def out_of_budget(lane: Lane, target: Target, now: float) -> Outcome:
+def out_of_budget(setup: PlatformSetup, target: Target, now: float) -> Outcome:
     """Make the outcome of an account that would cost too much."""
     return Outcome(
         account=target.account,
-        platform=lane.platform.name,
+        platform=setup.platform.name,
         handle=target.handle,
         status="skipped",
         skipped="budget",
-        detail=f"the day's budget of {lane.setup.limit:g} would be exceeded",
+        detail=f"the day's budget of {setup.limit:g} would be exceeded",
         account_id=target.account_id,
         at=now,
     )

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
     from ..values import FailureKind, Outcome, SkipReason
 
-__all__ = ["PlatformReport", "RunReport", "Tally"]
+__all__ = ["MEANT", "PlatformReport", "RunReport", "Tally"]
+
+MEANT: Final = frozenset({"unresolvable", "no_credentials", "budget"})
+"""Why accounts were skipped that were to be asked for: the run is not complete without them."""
 
 _MOST_SHOWN: Final = 1000
 _NOT_MEANT: Final = frozenset({"not_selected", "already_done"})
@@ -84,8 +87,7 @@ class RunReport:
     @property
     def is_complete(self) -> bool:
         """Tell whether every account that was meant has its snapshot, and has it kept."""
-        meant = {"unresolvable", "no_credentials", "budget"}
-        return not (self.failed or self.unsaved or self.left or meant & self.skipped.keys())
+        return not (self.failed or self.unsaved or self.left or MEANT & self.skipped.keys())
 
 
 class _Platform:
