@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from .simulate import simulate_metrics
     from .storage.opening import open_sink
     from .storage.reading import read_accounts
-    from .storage.sink import AccountKey, Sink
+    from .storage.sink import AccountKey, Destination, Sink
     from .transport import SendError, Transport, TransportFactory, TransportOptions
     from .values import (
         FAILURE_KINDS,
@@ -56,6 +56,7 @@ __all__ = [
     "Call",
     "Credential",
     "Credentials",
+    "Destination",
     "Failure",
     "FailureKind",
     "Figure",
@@ -101,6 +102,7 @@ _HOMES: Final = {
     "Credentials": "platform",
     "FAILURE_KINDS": "values",
     "FIGURE_NAMES": "values",
+    "Destination": "storage.sink",
     "Failure": "values",
     "FailureKind": "values",
     "Figure": "values",

@@ -11,12 +11,11 @@ from .scrapers import Scrapers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
 
     from .accounts import Account
     from .engine.report import RunReport
     from .platform import Platform
-    from .storage.sink import Sink
+    from .storage.sink import Destination
 
 __all__ = ["scrape", "scrape_async"]
 
@@ -24,7 +23,7 @@ __all__ = ["scrape", "scrape_async"]
 def scrape(
     accounts: Iterable[Account],
     *,
-    to: Sink | str | Path | None = None,
+    to: Destination | None = None,
     platforms: Iterable[Platform] | None = None,
     max_workers: int | None = None,
 ) -> RunReport:
@@ -40,7 +39,7 @@ def scrape(
 async def scrape_async(
     accounts: Iterable[Account],
     *,
-    to: Sink | str | Path | None = None,
+    to: Destination | None = None,
     platforms: Iterable[Platform] | None = None,
     max_workers: int | None = None,
 ) -> RunReport:

@@ -7,18 +7,19 @@ import threading
 from contextlib import suppress
 from contextvars import copy_context
 from functools import partial
-from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Final
 
 import attrs
+
+from .storage.sink import Sink
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
 
     from .engine.report import RunReport
     from .engine.run import Run
-    from .storage.sink import Sink
+    from .storage.sink import Destination
     from .values import Outcome
 
 __all__ = ["ScrapeRun", "opener", "refuse_in_loop", "report_of"]
@@ -72,13 +73,13 @@ class ScrapeRun:
         self._is_taken = True
 
 
-def opener(to: Sink | str | Path | None) -> Sink | Callable[[], Sink] | None:
+def opener(to: Destination | None) -> Sink | Callable[[], Sink] | None:
     """Give what a run writes to; a place that is named is opened when the run begins."""
-    if isinstance(to, str | Path):
-        from .storage.opening import open_sink  # noqa: PLC0415 - only who names a place needs it
+    if to is None or isinstance(to, Sink):
+        return to
+    from .storage.opening import open_sink  # noqa: PLC0415 - only who names a place needs it
 
-        return partial(open_sink, to)
-    return to
+    return partial(open_sink, to)
 
 
 async def report_of(run: ScrapeRun) -> RunReport:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from .engine.report import RunReport
     from .limiter import Limiter
     from .platform import Platform
-    from .storage.sink import AccountKey, Sink
+    from .storage.sink import AccountKey, Destination
     from .transport import TransportFactory
 
 __all__ = ["Scrapers"]
@@ -43,7 +43,7 @@ __all__ = ["Scrapers"]
 class RunOptions(TypedDict, total=False):
     """The options of `Scrapers.run`."""
 
-    to: Sink | str | Path | None
+    to: Destination | None
     platforms: Sequence[str]
     core_only: bool
     core: str | None
@@ -146,7 +146,7 @@ class Scrapers:
         self,
         accounts: Iterable[Account],
         *,
-        to: Sink | str | Path | None = None,
+        to: Destination | None = None,
         platforms: Sequence[str] = (),
         core_only: bool = False,
         core: str | None = None,
@@ -189,7 +189,7 @@ class Scrapers:
         self,
         accounts: Iterable[Account],
         *,
-        to: Sink | str | Path | None = None,
+        to: Destination | None = None,
         platforms: Sequence[str] = (),
         core_only: bool = False,
         core: str | None = None,

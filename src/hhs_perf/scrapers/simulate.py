@@ -17,15 +17,12 @@ from .scrapers import Scrapers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
-
-    from sqlalchemy.engine import URL, Engine
 
     from .._clock import Clock
     from .engine.parts import Observer
     from .engine.report import RunReport
     from .platform import Platform
-    from .storage.sink import Sink
+    from .storage.sink import Destination
     from .testing.world import FakeWorld
 
 __all__ = ["shipped_accounts", "simulate_metrics", "simulated"]
@@ -55,7 +52,7 @@ def simulate_metrics(
     parallel: bool = True,
     max_workers: int = 5,
     accounts: Iterable[Account] | None = None,
-    to: Sink | str | Path | URL | Engine | None = None,
+    to: Destination | None = None,
     seed: int = 0,
     day: date | None = None,
     latency: float = _LATENCY,
@@ -73,7 +70,7 @@ def simulate_metrics(
     scrapers = simulated(clock=clock, seed=seed, latency=latency, interval=interval)
     return scrapers.scrape(
         shipped_accounts() if accounts is None else accounts,
-        to=_sink(to),
+        to=to,
         max_workers=max_workers if parallel else 1,
     )
 
@@ -122,11 +119,3 @@ def _credentials(platforms: Iterable[Platform], world: FakeWorld) -> dict[str, s
         for platform in platforms
         for credential in platform.credentials
     }
-
-
-def _sink(to: Sink | str | Path | URL | Engine | None) -> Sink | None:
-    if to is None or hasattr(to, "write"):
-        return to  # type: ignore[return-value]
-    from .storage.opening import open_sink  # noqa: PLC0415 - SQLAlchemy is optional
-
-    return open_sink(to)

@@ -162,7 +162,7 @@ class Writer:
                 self._spill.write(snapshots)
             except Exception as exc:  # noqa: BLE001 - the same border: another folder may take it
                 problems.append(_said(exc))
-                with contextlib.suppress(Exception):
+                with contextlib.suppress(Exception):  # it is given up, whatever it says to that
                     self._spill.close()
                 self._spill = None
             else:
@@ -195,7 +195,7 @@ class Writer:
         try:
             spill.write(snapshots)
         except BaseException:
-            with contextlib.suppress(Exception):
+            with contextlib.suppress(Exception):  # what it raised first is told
                 spill.close()
                 path.unlink()
             raise

@@ -47,7 +47,7 @@ def _normalise(handle: str) -> str:
 def _match(address: Address) -> str | None:
     if address.host.endswith(_HOME):
         return address.host
-    if address.host != "bsky.app" or len(address.path) < 2:  # noqa: PLR2004
+    if address.host != "bsky.app" or not address.path[1:]:
         return None
     return _normalise(address.path[1]) or None if address.path[0] == "profile" else None
 

@@ -45,7 +45,7 @@ def _normalise(handle: str) -> str:
 
 def _match(address: Address) -> str | None:
     path = address.path
-    if address.host != "flickr.com" or len(path) < 2:  # noqa: PLR2004
+    if address.host != "flickr.com" or not path[1:]:
         return None
     if path[0].lower() not in _FOLDERS or path[1].lower() in _OTHER_PAGES:
         return None

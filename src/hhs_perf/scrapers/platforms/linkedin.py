@@ -31,7 +31,7 @@ _normalise: Final = written(r"[^\s/?#,:()\x00-\x1f]{1,100}")
 
 def _match(address: Address) -> str | None:
     """Read an organization's address. Raises ValueError for a member's."""
-    if not _HOST.fullmatch(address.host) or len(address.path) < 2:  # noqa: PLR2004
+    if not _HOST.fullmatch(address.host) or not address.path[1:]:
         return None
     kind = address.path[0].lower()
     if kind in _MEMBERS:

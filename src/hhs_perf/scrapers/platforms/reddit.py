@@ -34,7 +34,7 @@ def _normalise(handle: str) -> str:
 
 
 def _match(address: Address) -> str | None:
-    if address.host not in _HOSTS or len(address.path) < 2:  # noqa: PLR2004
+    if address.host not in _HOSTS or not address.path[1:]:
         return None
     return _normalise("/".join(address.path[:2])) or None
 

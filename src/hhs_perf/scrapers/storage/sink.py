@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from collections.abc import Set as AbstractSet
     from datetime import date
+    from pathlib import Path
+
+    from sqlalchemy import URL, Engine
 
     from ..values import Outcome
 
-__all__ = ["AccountKey", "Sink"]
+__all__ = ["AccountKey", "Destination", "Sink"]
 
 AccountKey = tuple[str, str]
 """The platform's name and the normalised handle."""
 
 
+@runtime_checkable
 class Sink(Protocol):
     """Keeps snapshots. Called from one thread at a time, not that of the event loop."""
 
@@ -39,3 +43,7 @@ class Sink(Protocol):
     def close(self) -> None:
         """Let go of what is open; the sink is not used again."""
         ...
+
+
+Destination: TypeAlias = "Sink | str | Path | URL | Engine"
+"""A sink, or what `open_sink` makes one of."""
