@@ -19,9 +19,10 @@ except ModuleNotFoundError:  # without it there are no asynchronous engines
 
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import FrameType
 
-__all__ = ["Line", "Stack", "application_line", "application_stack", "line_of"]
+__all__ = ["Line", "Stack", "application_line", "application_stack", "callers", "line_of"]
 
 _MOST_FRAMES: Final = 120
 _MOST_FILES: Final = 4096
@@ -43,6 +44,13 @@ _DEMO: Final = _PACKAGE + "demo/"
 _STDLIB: Final = tuple(
     f"{sysconfig.get_path(name)}/" for name in ("stdlib", "platstdlib") if sysconfig.get_path(name)
 )
+
+
+def callers(frame: FrameType | None, most: int) -> Iterator[FrameType]:
+    """Go through a frame and those that led to it, `most` of them."""
+    while frame is not None and most:
+        yield frame
+        frame, most = frame.f_back, most - 1
 
 
 @attrs.frozen(kw_only=True, slots=False)

@@ -8,6 +8,7 @@ from weakref import ref
 
 from sqlalchemy import event
 
+from ..lines import callers
 from ..marks import OWN_POOL
 from ..seen.layers import Layer, sleeps
 from ..selftest import abilities
@@ -89,13 +90,11 @@ class PoolEvents:
 
     def _connecting_unasked(self) -> None:
         try:
-            frame, left = sys._getframe(2), _MOST_LAYERS  # noqa: SLF001 - the record is told nobody else
-            while frame is not None and left:
+            for frame in callers(sys._getframe(2), _MOST_LAYERS):  # noqa: SLF001 - told nobody else
                 record = frame.f_locals.get("connection_record")
                 if record is not None:
                     self._ledger.connecting(record)
                     return
-                frame, left = frame.f_back, left - 1  # type: ignore[assignment] # None at the end
         except Exception as exc:  # noqa: BLE001 - a named border: the new connection
             self._ledger.faults.note("timing a new connection", exc)
 

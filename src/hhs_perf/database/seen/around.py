@@ -10,6 +10,7 @@ from sqlalchemy import Engine, event
 from sqlalchemy.engine import Connection
 from sqlalchemy.engine.default import DefaultDialect
 
+from ..lines import callers
 from ..marks import OWN_POOL
 from .layers import Layer, sleeps
 
@@ -109,8 +110,7 @@ class Surroundings:
     def _connects(self, dialect: Any, *_: object) -> None:
         """Get to know the engine that is connecting: the event does not say which it is."""
         try:
-            frame, left = sys._getframe(1), _MOST_FRAMES  # noqa: SLF001 - see lines.application_line
-            while frame is not None and left:
+            for frame in callers(sys._getframe(1), _MOST_FRAMES):  # noqa: SLF001 - see lines
                 # `Engine.raw_connection` is the only way to a connection.
                 if frame.f_code is Engine.raw_connection.__code__:
                     engine = frame.f_locals.get("self")
@@ -119,7 +119,6 @@ class Surroundings:
                     if not hasattr(engine.pool, OWN_POOL):
                         self._meet(engine)
                     return
-                frame, left = frame.f_back, left - 1  # type: ignore[assignment] # None at the end
         except Exception as error:  # noqa: BLE001 - a named border: seeing a query
             self._seer.fault(error)
 
@@ -138,13 +137,11 @@ class Surroundings:
     def _asked_of(self, dialect: Any, error: BaseException) -> None:
         """Count an error in the same way, where no listener is told of it."""
         try:
-            frame, left = sys._getframe(2), _MOST_LAYERS  # noqa: SLF001 - see lines.application_line
-            while frame is not None and left:
+            for frame in callers(sys._getframe(2), _MOST_LAYERS):  # noqa: SLF001 - see lines
                 if frame.f_code is _HANDLER.__code__:
                     known = frame.f_locals
                     self._count(known["statement"], known["context"], error, dialect)
                     return
-                frame, left = frame.f_back, left - 1  # type: ignore[assignment] # None at the end
         except Exception as fault:  # noqa: BLE001 - likewise
             self._seer.fault(fault)
 
