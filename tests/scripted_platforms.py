@@ -1,19 +1,22 @@
-"""A platform of the tests' own, and a transport that answers as a test says."""
+"""A platform of the tests' own, a transport that answers as a test says, and a sink in memory."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from typing import TYPE_CHECKING, Any
 
 from hhs_perf._clock import SystemClock
 from hhs_perf._settings import ScraperSettings
+from hhs_perf.exceptions import StorageError
 from hhs_perf.scrapers import Account, Call, Figure, Platform, Reading, Reply, Resolver, Scrapers
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Mapping
+    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+    from datetime import date
 
-    from hhs_perf.scrapers import Outcome, Target, TransportOptions
+    from hhs_perf.scrapers import AccountKey, Outcome, Target, TransportOptions
 
     Answer = Callable[[str, list[str]], Awaitable[Reply]]
 
@@ -94,6 +97,49 @@ class _Line:
 
     async def close(self) -> None:
         self._held.closed += 1
+
+
+class Shelf:
+    """A sink in memory that refuses the first `refusals` batches."""
+
+    def __init__(self, refusals: int = 0) -> None:
+        self.refusals = refusals
+        self.refused = 0
+        self.cause: Exception | None = None
+        self.held: dict[str, int | None] = {}
+        self.batches: list[int] = []
+        self.threads: set[int] = set()
+        self.ids: dict[AccountKey, str] = {}
+        self.done: set[AccountKey] = set()
+        self.closed = 0
+
+    def account_ids(self) -> Mapping[AccountKey, str]:
+        """Give what was found out before."""
+        self.threads.add(threading.get_ident())
+        return self.ids
+
+    def done_on(self, day: date) -> set[AccountKey]:
+        """Give what is done."""
+        return self.done
+
+    def write(self, outcomes: Sequence[Outcome]) -> None:
+        """Keep the snapshots, or refuse the batch."""
+        self.threads.add(threading.get_ident())
+        if self.refusals:
+            self.refusals -= 1
+            self.refused += 1
+            raise StorageError("database is locked") from self.cause
+        self.batches.append(len(outcomes))
+        for each in outcomes:
+            if each.snapshot is not None:
+                self.held[each.snapshot.handle] = each.snapshot.figure("followers_count").value
+            if each.account_id is not None and each.handle is not None:
+                self.ids[each.platform or "", each.handle] = each.account_id
+
+    def close(self) -> None:
+        """Count that."""
+        self.threads.add(threading.get_ident())
+        self.closed += 1
 
 
 async def well(url: str, whom: Iterable[str]) -> Reply:

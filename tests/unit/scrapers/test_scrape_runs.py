@@ -16,39 +16,12 @@ from hhs_perf import _fork
 from hhs_perf.exceptions import ConfigurationError
 from hhs_perf.scrapers import Reply, ScrapeRun, running
 from hhs_perf.scrapers.transports import factory_of
-from tests.scripted_platforms import Scripted, accounts, scrapers, well
+from tests.scripted_platforms import Scripted, Shelf, accounts, scrapers, well
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from datetime import date
-
-    from hhs_perf.scrapers import AccountKey, Outcome
+    pass
 
 WHO: ContextVar[str] = ContextVar("WHO", default="nobody")
-
-
-class Memory:
-    """A sink that remembers."""
-
-    def __init__(self) -> None:
-        self.handles: list[str | None] = []
-        self.is_closed = False
-
-    def account_ids(self) -> Mapping[AccountKey, str]:
-        """Know nobody."""
-        return {}
-
-    def done_on(self, day: date) -> frozenset[AccountKey]:
-        """Know of no snapshot."""
-        return frozenset()
-
-    def write(self, outcomes: Sequence[Outcome]) -> None:
-        """Keep who was written."""
-        self.handles += [each.handle for each in outcomes if each.snapshot is not None]
-
-    def close(self) -> None:
-        """Remember that."""
-        self.is_closed = True
 
 
 async def slowly(url: str, whom: list[str]) -> Reply:
@@ -69,13 +42,13 @@ def _no_thread_is_left() -> Iterator[None]:
     assert threads() == []
 
 
-def ended(run: ScrapeRun, transport: Scripted, memory: Memory) -> None:
+def ended(run: ScrapeRun, transport: Scripted, shelf: Shelf) -> None:
     """Assert that nothing is under way, and that what was fetched is kept."""
     assert not any(each.name == "hhs_perf-scrape" for each in threads())
     assert transport.under_way == 0
     assert transport.closed == transport.opened == 1
-    assert memory.is_closed
-    assert len(memory.handles) == run.report.succeeded > 0
+    assert shelf.closed
+    assert len(shelf.held) == run.report.succeeded > 0
 
 
 def test_requests_go_on_while_the_caller_works() -> None:
@@ -126,68 +99,68 @@ def test_a_second_iteration_raises_at_once() -> None:
 
 def test_who_breaks_off_leaves_nothing_under_way() -> None:
     """What was fetched until then is kept."""
-    transport, memory = Scripted(slowly), Memory()
-    run = scrapers(transport).run(accounts(5000), to=memory)
+    transport, shelf = Scripted(slowly), Shelf()
+    run = scrapers(transport).run(accounts(5000), to=shelf)
     for number, _ in enumerate(run):
         if number == 3:
             break
-    ended(run, transport, memory)
+    ended(run, transport, shelf)
     assert run.report.left > 4000
 
 
 def test_who_breaks_off_at_the_last_outcome_loses_nothing() -> None:
     """A run that ends by itself is not cut short in writing what it has."""
     for _ in range(20):
-        transport, memory = Scripted(), Memory()
-        run = scrapers(transport).run(accounts(5), to=memory)
+        transport, shelf = Scripted(), Shelf()
+        run = scrapers(transport).run(accounts(5), to=shelf)
         for number, _ in enumerate(run):
             if number == 4:
                 break
-        ended(run, transport, memory)
-        assert len(memory.handles) == 5
+        ended(run, transport, shelf)
+        assert len(shelf.held) == 5
 
 
 def test_an_unfinished_iterator_that_is_collected_ends_its_run() -> None:
     """Whether its last reference went, or a cycle was found."""
-    transport, memory = Scripted(slowly), Memory()
-    run = scrapers(transport).run(accounts(5000), to=memory)
+    transport, shelf = Scripted(slowly), Shelf()
+    run = scrapers(transport).run(accounts(5000), to=shelf)
     outcomes = iter(run)
     next(outcomes)
     cycle: list[object] = [outcomes]
     cycle.append(cycle)
     del outcomes, cycle
     gc.collect()
-    ended(run, transport, memory)
+    ended(run, transport, shelf)
 
 
 def test_a_collection_on_another_thread_does_not_wait() -> None:
     """The run may need that thread to wind up."""
-    transport, memory = Scripted(slowly), Memory()
-    held = [iter(scrapers(transport).run(accounts(5000), to=memory))]
+    transport, shelf = Scripted(slowly), Shelf()
+    held = [iter(scrapers(transport).run(accounts(5000), to=shelf))]
     next(held[0])
     elsewhere = threading.Thread(target=held.clear)
     elsewhere.start()
     elsewhere.join(5)
     for each in threads():
         each.join(5)
-    assert memory.is_closed
+    assert shelf.closed
     assert transport.under_way == 0
 
 
 def test_an_exception_of_the_caller_ends_the_run() -> None:
     """It arrives unchanged."""
-    transport, memory = Scripted(slowly), Memory()
-    run = scrapers(transport).run(accounts(5000), to=memory)
+    transport, shelf = Scripted(slowly), Shelf()
+    run = scrapers(transport).run(accounts(5000), to=shelf)
     with pytest.raises(KeyError, match="mine"):
         for _ in run:
             raise KeyError("mine")
-    ended(run, transport, memory)
+    ended(run, transport, shelf)
 
 
 def test_ctrl_c_while_the_caller_waits_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
     """As an early break does; what was fetched is kept."""
-    transport, memory = Scripted(slowly), Memory()
-    run = scrapers(transport).run(accounts(5000), to=memory)
+    transport, shelf = Scripted(slowly), Shelf()
+    run = scrapers(transport).run(accounts(5000), to=shelf)
     outcomes = iter(run)
     next(outcomes)
 
@@ -198,7 +171,7 @@ def test_ctrl_c_while_the_caller_waits_ends_the_run(monkeypatch: pytest.MonkeyPa
         patched.setattr(running._Threaded, "_next", interrupted)
         with pytest.raises(KeyboardInterrupt):
             next(outcomes)
-    ended(run, transport, memory)
+    ended(run, transport, shelf)
 
 
 def test_what_the_run_raises_is_raised_in_the_caller() -> None:
@@ -208,11 +181,11 @@ def test_what_the_run_raises_is_raised_in_the_caller() -> None:
         raise LookupError("no such list")
         yield
 
-    memory = Memory()
-    run = scrapers(Scripted()).run(broken(), to=memory)  # type: ignore[arg-type]
+    shelf = Shelf()
+    run = scrapers(Scripted()).run(broken(), to=shelf)  # type: ignore[arg-type]
     with pytest.raises(LookupError, match="no such list"):
         list(run)
-    assert memory.is_closed
+    assert shelf.closed
     assert threads() == []
 
 
@@ -236,12 +209,12 @@ def test_a_place_is_opened_off_the_event_loop_when_the_iteration_begins(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """A run that nobody iterates over opens nothing; the other one closes it."""
-    opened: list[tuple[object, str, Memory]] = []
+    opened: list[tuple[object, str, Shelf]] = []
 
-    def open_sink(to: object) -> Memory:
-        memory = Memory()
-        opened.append((to, threading.current_thread().name, memory))
-        return memory
+    def open_sink(to: object) -> Shelf:
+        shelf = Shelf()
+        opened.append((to, threading.current_thread().name, shelf))
+        return shelf
 
     monkeypatch.setattr("hhs_perf.scrapers.storage.opening.open_sink", open_sink)
     held = scrapers(Scripted())
@@ -249,11 +222,11 @@ def test_a_place_is_opened_off_the_event_loop_when_the_iteration_begins(
     run = held.run(accounts(2), to=str(tmp_path / "figures.jsonl"))
     assert opened == []
     assert len(list(run)) == 2
-    [(place, name, memory)] = opened
+    [(place, name, shelf)] = opened
     assert place == str(tmp_path / "figures.jsonl")
     assert name not in ("MainThread", "hhs_perf-scrape")
-    assert memory.is_closed
-    assert len(memory.handles) == 2
+    assert shelf.closed
+    assert len(shelf.held) == 2
 
 
 def test_a_place_that_cannot_be_used_raises_from_the_iteration(tmp_path: Path) -> None:

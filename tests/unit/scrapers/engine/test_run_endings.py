@@ -12,6 +12,7 @@ from hhs_perf.scrapers import Account, RateSignal, Reply
 from hhs_perf.scrapers.engine import desk
 from tests.scripted_platforms import (
     Scripted,
+    Shelf,
     accounts,
     by_handle,
     platform,
@@ -22,36 +23,7 @@ from tests.scripted_platforms import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from datetime import date
-
-    from hhs_perf.scrapers import AccountKey, Outcome
-
-
-class Shelf:
-    """A sink in memory."""
-
-    def __init__(self, ids: dict[AccountKey, str] | None = None) -> None:
-        self.ids = ids or {}
-        self.kept: list[str | None] = []
-        self.closed = 0
-
-    def account_ids(self) -> Mapping[AccountKey, str]:
-        return self.ids
-
-    def done_on(self, day: date) -> set[AccountKey]:
-        return set()
-
-    def write(self, outcomes: Sequence[Outcome]) -> None:
-        self.kept += [each.handle for each in outcomes if each.snapshot is not None]
-        self.ids |= {
-            (each.platform or "", each.handle or ""): each.account_id
-            for each in outcomes
-            if each.account_id is not None
-        }
-
-    def close(self) -> None:
-        self.closed += 1
+    pass
 
 
 def test_who_stops_within_a_batch_loses_nothing_of_it() -> None:
@@ -60,7 +32,7 @@ def test_who_stops_within_a_batch_loses_nothing_of_it() -> None:
     run = scrapers(Scripted(), platform(batch=50)).run(accounts(50), to=shelf)
     for _ in run:
         break
-    assert sorted(map(str, shelf.kept)) == sorted(f"plain-{n}" for n in range(50))
+    assert sorted(map(str, shelf.held)) == sorted(f"plain-{n}" for n in range(50))
     assert (run.report.succeeded, run.report.written, run.report.left) == (50, 50, 0)
 
 
@@ -113,7 +85,7 @@ def test_a_limiter_that_fails_at_the_end_costs_no_snapshot() -> None:
     held.limiter.close = close  # type: ignore[method-assign]
     shelf = Shelf()
     report = held.scrape(accounts(20), to=shelf)
-    assert (report.written, len(shelf.kept), shelf.closed) == (20, 20, 1)
+    assert (report.written, len(shelf.held), shelf.closed) == (20, 20, 1)
 
 
 def test_a_pace_slower_than_the_longest_pause_is_no_pause() -> None:
@@ -129,7 +101,8 @@ def test_an_id_that_is_of_nobody_any_more_is_found_out_anew() -> None:
         return reply(404, {}) if whom == ["old"] else await well(url, whom)
 
     transport = Scripted(answer)
-    shelf = Shelf({("plain", "plain-0"): "old"})
+    shelf = Shelf()
+    shelf.ids["plain", "plain-0"] = "old"
     held = scrapers(transport, platform(resolve=resolver()))
     [outcome] = held.run(accounts(1), to=shelf)
     assert outcome.status == "success"

@@ -14,52 +14,12 @@ import pytest
 from hhs_perf.exceptions import StorageError
 from hhs_perf.scrapers.engine import writing
 from hhs_perf.scrapers.storage.files import JsonLinesSink
-from tests.scripted_platforms import Scripted, accounts, platform, resolver, scrapers
+from tests.scripted_platforms import Scripted, Shelf, accounts, platform, resolver, scrapers
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from datetime import date
+    from collections.abc import Sequence
 
-    from hhs_perf.scrapers import AccountKey, Outcome, RunReport
-
-
-class Shelf:
-    """A sink in memory that refuses the first `refusals` batches."""
-
-    def __init__(self, refusals: int = 0) -> None:
-        self.refusals = refusals
-        self.refused = 0
-        self.cause: Exception | None = None
-        self.held: dict[str, int | None] = {}
-        self.batches: list[int] = []
-        self.threads: set[int] = set()
-        self.ids: dict[AccountKey, str] = {}
-        self.done: set[AccountKey] = set()
-        self.closed = 0
-
-    def account_ids(self) -> Mapping[AccountKey, str]:
-        self.threads.add(threading.get_ident())
-        return self.ids
-
-    def done_on(self, day: date) -> set[AccountKey]:
-        return self.done
-
-    def write(self, outcomes: Sequence[Outcome]) -> None:
-        self.threads.add(threading.get_ident())
-        if self.refusals:
-            self.refusals -= 1
-            self.refused += 1
-            raise StorageError("database is locked") from self.cause
-        self.batches.append(len(outcomes))
-        for each in outcomes:
-            if each.snapshot is not None:
-                self.held[each.snapshot.handle] = each.snapshot.figure("followers_count").value
-            if each.account_id is not None and each.handle is not None:
-                self.ids["plain", each.handle] = each.account_id
-
-    def close(self) -> None:
-        self.threads.add(threading.get_ident())
-        self.closed += 1
+    from hhs_perf.scrapers import Outcome, RunReport
 
 
 @pytest.fixture(autouse=True)
