@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import threading
+from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from . import sla as sla_rooms
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from .cache import TieredCache
     from .database import Database
     from .metrics import Reader
-    from .scrapers import Scrapers
+    from .scrapers import Platform, Scrapers
     from .sla import AlertRule, Sla, SlaVerdict
 
 __all__ = ["Monitor"]
@@ -185,6 +186,10 @@ class Monitor:
         """Tell whether somebody has asked for the scrapers."""
         return self._scrapers is not None
 
+    @cached_property
+    def _platforms(self) -> tuple[Platform, ...]:
+        return tuple(self.plugins.platforms())
+
     def _make_scrapers(self) -> Scrapers:
         from .scrapers.observing import Observed  # noqa: PLC0415 - slow, and not everybody scrapes
         from .scrapers.scrapers import Scrapers  # noqa: PLC0415 - likewise
@@ -195,7 +200,7 @@ class Monitor:
                 finished = self.plugins.scrape_finished
                 scrapers = Scrapers.from_settings(
                     self.settings,
-                    platforms=self.plugins.platforms(),
+                    platforms=self._platforms,
                     clock=self.clock,
                     observer=Observed(self.collectors.scrapers, finished)
                     if self.is_enabled
@@ -211,7 +216,7 @@ class Monitor:
         if unknown:
             from .scrapers.engine.setup import variables_of  # noqa: PLC0415 - seldom needed
 
-            unknown.difference_update(*map(variables_of, self.plugins.platforms()))
+            unknown.difference_update(*map(variables_of, self._platforms))
         for variable in sorted(unknown):
             _LOG.warning("the variable %s means nothing to hhs_perf", variable)
 

@@ -219,3 +219,23 @@ class Bad:
 def test_failures_of_plugins_are_counted() -> None:
     monitor = make(FakeClock(), Bad())
     assert monitor.reader.read().count("plugin.errors", plugin="Bad") == 1
+
+
+def test_platforms_are_asked_for_once_and_their_variables_mean_something(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    calls = []
+
+    class Giving:
+        @hookimpl
+        def hhs_perf_register_platforms(self) -> list[object]:
+            calls.append(1)
+            return []
+
+    settings = Settings.from_env({"HHS_PERF_X_TOKEN": "secret", "HHS_PERF_X_TOKN": "secret"})
+    monitor = Monitor(settings, plugins=[Giving()], installed_plugins=False, tick=False)
+    assert [platform.name for platform in monitor.scrapers.platforms].count("x") == 1
+    assert len(calls) == 1
+    assert "HHS_PERF_X_TOKN means nothing" in caplog.text
+    assert "HHS_PERF_X_TOKEN" not in caplog.text
+    assert "secret" not in caplog.text
