@@ -30,4 +30,4 @@ async def _serve(contender: str, url: str, namespace: str, skew: float, interval
 
 
 if __name__ == "__main__":
-    asyncio.run(_serve(*sys.argv[1:4], *map(float, sys.argv[4:])))  # type: ignore[call-arg]
+    asyncio.run(_serve(*sys.argv[1:4], *map(float, sys.argv[4:])))  # type: ignore[call-arg] # as many as it takes

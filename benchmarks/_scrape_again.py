@@ -39,7 +39,7 @@ def by_scrapy(urls: list[str]) -> Callable[[], int]:
     scrapy = import_module("scrapy")
     had: list[str] = []
 
-    class Spider(scrapy.Spider):  # type: ignore[misc, name-defined]
+    class Spider(scrapy.Spider):  # type: ignore[misc, name-defined] # imported above
         name = "again"
         start_urls = urls
 

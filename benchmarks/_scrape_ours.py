@@ -75,7 +75,7 @@ def scrapers(base_url: str, library: str, *names: str, interval: float = 0.0) ->
     """Make our engine, with the metrics of a monitor."""
     monitor = Monitor(Settings())
     return Scrapers(
-        ScraperSettings(interval=interval, transport=library),  # type: ignore[arg-type]
+        ScraperSettings(interval=interval, transport=library),  # type: ignore[arg-type] # one of them
         platforms=[platform(name, base_url, interval) for name in names],
         clock=SystemClock(),
         observer=Observed(monitor.collectors.scrapers),
@@ -123,7 +123,7 @@ def engine_without_sql(
 def transport(base_url: str, workers: int, accounts: int, library: str) -> Callable[[], int]:
     """Prepare the transport alone, in as many tasks as there are workers."""
     load(library)
-    factory = factory_of(library)  # type: ignore[arg-type]
+    factory = factory_of(library)  # type: ignore[arg-type] # one of them
     wanted = paths(accounts)
 
     async def run() -> int:

@@ -70,7 +70,7 @@ def by_scrapy(base_url: str, workers: int, accounts: int, _: str) -> Callable[[]
     wanted = paths(accounts)
     right: list[bool] = []
 
-    class Spider(scrapy.Spider):  # type: ignore[misc, name-defined]
+    class Spider(scrapy.Spider):  # type: ignore[misc, name-defined] # imported above
         name = "profiles"
 
         async def start(self) -> Any:  # noqa: ANN401 - an iterator of theirs

@@ -184,7 +184,7 @@ class UntouchedFetch(TimedFetch):
         execute, fetch, tell = self.execute, ended - began, self.tell
         if ended < tell.metrics.due_at and execute + fetch <= tell.slow_from:  # type: ignore[union-attr] # not told yet
             # What `tell` would do: written out, as most queries end here, and calls cost.
-            self.__class__ = _Told  # type: ignore[assignment]
+            self.__class__ = _Told  # type: ignore[assignment] # of the same layout
             waiting = statement.waiting
             waiting.append((execute, fetch, len(rows), 1))
             if len(waiting) >= DRAIN_AT:
@@ -230,7 +230,7 @@ class UntouchedFetch(TimedFetch):
             self.origin = (
                 context.root_connection, context.compiled, context.statement, context.parameters[0],
             )  # fmt: skip
-        self.__class__ = TimedFetch  # type: ignore[assignment]
+        self.__class__ = TimedFetch  # type: ignore[assignment] # likewise
         return self
 
     def __del__(self) -> None:

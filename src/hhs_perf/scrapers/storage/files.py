@@ -14,7 +14,7 @@ from .rows import rows_of
 try:
     import fcntl
 except ImportError:  # pragma: no cover - Windows, where nobody else may write an open file anyway
-    fcntl = None  # type: ignore[assignment]
+    fcntl = None  # type: ignore[assignment] # Windows has none
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

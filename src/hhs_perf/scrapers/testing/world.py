@@ -131,7 +131,7 @@ class FakeWorld:
                 account_id=account_id,
                 display_name=display_name,
                 state=state,
-                figures=figures,  # type: ignore[arg-type]
+                figures=figures,  # type: ignore[arg-type] # names of theirs
             )
         )
 
@@ -151,7 +151,7 @@ class FakeWorld:
         """Let requests go wrong; the first fault that befalls a request decides."""
         with self._lock:
             for fault in faults:
-                chance = random.Random(f"{self.seed} {len(self._faults)}")  # noqa: S311
+                chance = random.Random(f"{self.seed} {len(self._faults)}")  # noqa: S311 - chances of faults, no secret
                 self._faults.append(Armed(fault, chance))
 
     def heal(self) -> None:
