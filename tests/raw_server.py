@@ -25,12 +25,13 @@ class RawServer:
     """Answers the requests of all connections one after the other, the last answer for ever.
 
     An answer is bytes, or a coroutine function of the request and the writer. `requests` are the
-    bytes of each request, `connections` counts those accepted, `ended` is set once the client has
-    ended one.
+    bytes of each request, `connections` counts those accepted; `asked` is set with the first request,
+    `ended` once the client has ended a connection.
     """
 
     def __init__(self, *answers: Answer, tls: SSLContext | None = None) -> None:
         self.requests: list[bytes] = []
+        self.asked = asyncio.Event()
         self.connections = 0
         self.ended = asyncio.Event()
         self.writers: list[asyncio.StreamWriter] = []
@@ -66,6 +67,7 @@ class RawServer:
         with contextlib.suppress(OSError, asyncio.CancelledError):
             while request := await self._request(reader):
                 self.requests.append(request)
+                self.asked.set()
                 answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
                 if isinstance(answer, bytes):
                     writer.write(answer)

@@ -345,8 +345,7 @@ async def test_who_is_cancelled_leaves_no_connection(opened: Opened) -> None:
     async with RawServer(silence, reply(b"[2]")) as server:
         transport = opened(server.url, read_timeout=30.0)
         task = asyncio.create_task(ask(transport, server))
-        while not server.requests:  # noqa: ASYNC110 - the server tells nobody
-            await asyncio.sleep(0.005)
+        await server.asked.wait()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
