@@ -25,8 +25,8 @@ class RawServer:
     """Answers the requests of all connections one after the other, the last answer for ever.
 
     An answer is bytes, or a coroutine function of the request and the writer. `requests` are the
-    bytes of each request, `connections` counts those accepted; `asked` is set with the first request,
-    `ended` once the client has ended a connection.
+    bytes of each request, `connections` counts those accepted; `asked` is set with the first
+    request, `ended` once the client has ended a connection.
     """
 
     def __init__(self, *answers: Answer, tls: SSLContext | None = None) -> None:
