@@ -20,7 +20,7 @@ from hhs_perf._redis import (
     sync_client,
 )
 from tests.chaos_proxy import ChaosProxy
-from tests.servers import SentinelSet, Server, TlsServer, free_port
+from tests.servers import SentinelSet, Server, TlsServer, free_port, wait_until
 
 TIMEOUT = 0.1
 # A time-out here, and what a busy machine takes on top; redis-py's own default would be 5 s.
@@ -102,7 +102,7 @@ async def test_a_server_that_never_answers_costs_the_time_out_once(
     with pytest.raises(backend_errors()):
         client.get("key")
     assert TIMEOUT * 0.9 < time.monotonic() - start < SOON
-    assert proxy.connections == 1
+    _assert_connections(proxy, 1)
     client.close()
 
     other = async_client(address, timeout=TIMEOUT)
@@ -110,8 +110,14 @@ async def test_a_server_that_never_answers_costs_the_time_out_once(
     with pytest.raises(backend_errors()):
         await other.get("key")
     assert TIMEOUT * 0.9 < time.monotonic() - start < SOON
-    assert proxy.connections == 2
+    _assert_connections(proxy, 2)
     await close_async_client(other)
+
+
+def _assert_connections(proxy: ChaosProxy, count: int) -> None:
+    """The kernel accepts before the proxy does, which may be slow where the machine is busy."""
+    wait_until(lambda: proxy.connections >= count, "the proxy to accept")
+    assert proxy.connections == count
 
 
 @pytest.mark.parametrize("form", ["redis+sentinel://127.0.0.1:{}/main", "redis+cluster://{}:{}"])
