@@ -20,7 +20,7 @@ def task_of(send: Callable[..., object]) -> Any:
     def scrape(self: object) -> None:
         """Never run here."""
 
-    task = app.task(name="scrape", bind=True, max_retries=None, lazy=False)(scrape)
+    task = app.task(name="scrape", bind=True, max_retries=None, lazy=False, shared=False)(scrape)
     task.push_request(id="one", called_directly=False, args=(), kwargs={}, retries=0)
     task.signature_from_request = lambda *_, **options: SimpleNamespace(
         apply_async=lambda: send(**options)
