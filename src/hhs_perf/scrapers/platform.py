@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 import attrs
@@ -260,5 +261,9 @@ class Platform:
 
     def answers_to(self, name: str) -> bool:
         """Tell whether a list that says `name` means this platform."""
-        wanted = name.strip().casefold()
-        return wanted in {each.casefold() for each in (self.name, self.title, *self.aliases)}
+        return name.strip().casefold() in _in_any_case(self.name, self.title, *self.aliases)
+
+
+@lru_cache(maxsize=256)
+def _in_any_case(*names: str) -> frozenset[str]:
+    return frozenset(each.casefold() for each in names)
