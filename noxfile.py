@@ -75,7 +75,8 @@ UNHURRIED = tuple(
     f"tests/faults/test_{name}.py"
     for name in (
         *("web_many_apps", "web_floods", "metrics_payloads", "cache_payloads", "database_queries"),
-        *("metrics_memory", "cache_memory"),
+        *("metrics_memory", "cache_memory", "cache_orders", "cache_races", "cache_l1_threads"),
+        *("metrics_threads", "metrics_finalizers", "metrics_fork", "cache_finalizers"),
         *("scrape_many_accounts", "scrape_killed", "scrape_expired_token", "fake_server"),
     )
 )
