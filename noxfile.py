@@ -65,9 +65,9 @@ SQLALCHEMY_20 = "sqlalchemy==2.0.58"
 # Random examples search for faults in our rules: one Python with the newest versions does it whole.
 BRIEF = "--hypothesis-profile=brief"
 
-# On three processes, as many tests wait: all but what is held against the clock. What is named
+# On four processes, as many tests wait: all but what is held against the clock. What is named
 # first starts first, so that the long ones do not come last.
-PARALLEL = ("-n", "3", "--dist", "loadfile", "--no-loadscope-reorder")
+PARALLEL = ("-n", "4", "--dist", "loadfile", "--no-loadscope-reorder")
 PURE = ("tests/unit", "tests/property")
 
 # Faults that are not held against the clock: they share the machine with the other tests.
