@@ -48,6 +48,7 @@ class FakeServer:
     Each platform has its own base: `base_url("x")`. `latency` are the seconds from the request's
     last byte to the answer's first.
 
+    >>> from hhs_perf.scrapers import bundled
     >>> with FakeServer(latency=0.02) as server:
     ...     platforms = server.platforms(bundled())
     """
