@@ -70,14 +70,14 @@ BRIEF = "--hypothesis-profile=brief"
 PARALLEL = ("-n", "4", "--dist", "loadfile", "--no-loadscope-reorder")
 PURE = ("tests/unit", "tests/property")
 
-# Faults that are not held against the clock: they share the machine with the other tests.
+# Faults that are neither held against the clock nor count what is in their process: they share the
+# machine with the other tests.
 UNHURRIED = tuple(
     f"tests/faults/test_{name}.py"
     for name in (
-        *("web_many_apps", "web_floods", "metrics_payloads", "cache_payloads", "database_queries"),
-        *("metrics_memory", "cache_memory", "cache_orders", "cache_races", "cache_l1_threads"),
-        *("metrics_threads", "metrics_finalizers", "metrics_fork", "cache_finalizers"),
-        *("scrape_many_accounts", "scrape_killed", "scrape_expired_token", "fake_server"),
+        *("web_floods", "metrics_payloads", "cache_payloads", "database_queries", "fake_server"),
+        *("cache_orders", "cache_races", "cache_l1_threads"),
+        *("scrape_many_accounts", "scrape_killed", "scrape_expired_token"),
     )
 )
 
@@ -172,7 +172,7 @@ def tests(session: nox.Session) -> None:
     elif session.python == OLDEST:
         together = ("tests/integration", *UNHURRIED, *PURE, "docs", "README.md")
         session.run("pytest", *PARALLEL, *existing(*together))
-        # The other faults are held against the clock, and have the machine to themselves.
+        # The other faults have the machine, and a process, to themselves.
         left_out = (f"--ignore={path}" for path in UNHURRIED)
         session.run("pytest", *left_out, *existing("tests/faults"))
         # The examples in docstrings; 5 = there are none.
